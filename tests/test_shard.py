@@ -303,7 +303,7 @@ def test_files_that_are_read_from_the_start_only_are_not_cut(tmp_path):
     for source, options, why in (
         (packed, (), "it is compressed (gzip)"),
         (fortran, (), "it is in Fortran order"),
-        (zipped, (), "it is a NPZ file: only CSV, TSV, Parquet, NPY, WAV, Zarr and "),
+        (zipped, (), "it is an NPZ file: only CSV, TSV, Parquet, NPY, WAV, Zarr and "),
     ):
         done = run(source, "-o", tmp_path / f"out{source.suffix}", *shard, *options)
         assert 2 == done.status

@@ -111,8 +111,8 @@ def _why_not(field: Field) -> str:
     """Return why a field gets no noise by default, and how it gets some."""
     if field.hindrance:
         return f"no: {field.hindrance}"
-    if field.role:
-        return f"no: {field.role}; name it with -c"
     if field.number is None and not field.views:
         return "no: cannot get noise"
+    if field.role:
+        return f"no: {field.role}; name it with -c"
     return _WHY_NOT.get(field.kind, "no")

@@ -266,7 +266,7 @@ class OpenInput:
         """
         cutting = self.format.load().cutting
         if cutting is None:
-            raise not_cut(f"is a {self.format.title} file: only {CUT} files are")
+            raise not_cut(f"is {self.format.a_file}: only {CUT} files are")
         return cutting
 
     def tell(self) -> None:

@@ -84,7 +84,7 @@ def _mask_format(mask: Input, of: formats.FormatEntry) -> formats.FormatEntry:
     found = next((entry for entry in formats.FORMATS if entry.starts(head)), formats.find("csv"))
     if found.shape != of.shape or not found.whole:
         raise DataError(
-            f"is {found.title}, and the mask of a {of.title} file is {mask_formats(of)}",
+            f"is {found.title}, and the mask of {of.a_file} is {mask_formats(of)}",
             path=mask.name,
         )
     return found

@@ -148,7 +148,7 @@ def mask_format(opened: OpenInput, mask: str | Path) -> formats.FormatEntry:
     found = formats.of_suffix(suffix) or usual
     if suffix in unsupported.SUFFIXES or found.shape != of.shape or not _holds_masks(found):
         raise UsageError(
-            f"--mask {mask} is not a name for the mask of a {of.title} file, which is "
+            f"--mask {mask} is not a name for the mask of {of.a_file}, which is "
             f"{mask_formats(of)}; name it {Path(mask).stem}{usual.suffixes[0]}"
         )
     return found

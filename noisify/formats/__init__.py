@@ -55,6 +55,11 @@ class FormatEntry(NamedTuple):
     in_folders: bool = False
     whole: str = ""
 
+    @property
+    def a_file(self) -> str:
+        """What messages call a file of it, with the article."""
+        return f"{'an' if self.title[0] in 'AHN' else 'a'} {self.title} file"
+
     def load(self) -> Format[Any]:
         """Import the format."""
         found: Format[Any] = import_module(f"noisify.formats.{self.module}").FORMAT

@@ -86,11 +86,9 @@ def recognise(source: Input, name: str | None) -> FormatEntry:
         raise DataError(refusal, path=source.name)
     if by_magic is not None and by_magic.module != expected.module:
         raise DataError(
-            f"is a {by_magic.title} file, not {expected.title}; add --from {by_magic.name}",
+            f"is {by_magic.a_file}, not {expected.title}; add --from {by_magic.name}",
             path=source.name,
         )
     if expected.magic and by_magic is None:
-        raise DataError(
-            f"is not a {expected.title} file; say what it is with --from", path=source.name
-        )
+        raise DataError(f"is not {expected.a_file}; say what it is with --from", path=source.name)
     return expected

@@ -209,6 +209,8 @@ def _noisable(chosen: Choice, model: type[Model], left: dict[str, str]) -> list[
         if views and (exactly or _empty(field_)):
             kind = field_.kind if _empty(field_) else views[0].kind
             kept.append(dataclasses.replace(field_, number=views[0], kind=kind))
+        elif exactly and field_.number is None and field_.kind in {"other", *model.takes}:
+            raise UsageError(f"holds {field_.type_name}, which cannot get noise", field=field_.name)
         elif exactly:
             raise UsageError(
                 f"holds {field_.type_name}, and {model.name} noise needs {_taken(model)}",

@@ -626,7 +626,7 @@ class TestMistakes:
         assert "is NPY, and the mask of a CSV file is CSV" in self.restoring(tmp_path, mask, noisy)
         table_mask = tmp_path / "mask.csv"
         message = self.restoring(tmp_path, table_mask, other)
-        assert "is CSV, and the mask of a NPY file is NPY, NPZ or HDF5" in message
+        assert "is CSV, and the mask of an NPY file is NPY, NPZ or HDF5" in message
 
     def test_an_array_of_another_shape_or_type(self, tmp_path):
         array = tmp_path / "array.npy"

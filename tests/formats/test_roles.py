@@ -111,7 +111,9 @@ class TestHdf5:
         if option == "X/indices":
             done = run(path, "-s", 0.1, "-c", option, "-o", tmp_path / "o.h5")
             assert (2, 1) == (done.status, len(done.lines))
-            assert "holds the structure of a sparse matrix" in done.messages
+            assert done.messages.endswith(
+                "holds the structure of a sparse matrix, which cannot get noise\n"
+            )
         else:
             assert {"X/data"} == changed(path, "-s", 0.1, "-c", option)
 
@@ -121,6 +123,35 @@ class TestHdf5:
         kind = filled(cells.create_group("kind"), **{"encoding-type": "categorical"})
         kind["codes"], kind["categories"] = np.arange(12, dtype="i1"), FLOATS
         assert {"obs/quality"} == self.done(hdf5)
+
+    @pytest.mark.parametrize(
+        ("noise", "erased"), [(("-s", 3), 0), (("-d", "missing", "--rate", "30%"), 30)]
+    )
+    @pytest.mark.parametrize("suffix", ["h5", "zarr"])
+    def test_noisy_codes_are_codes_of_categories(self, suffix, noise, erased, tmp_path):
+        codes = np.arange(100, dtype="i1") % 4 - 1
+        source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+        if suffix == "h5":
+            with h5py.File(source, "w") as file:
+                file["kind/codes"], file["kind/categories"] = codes, [b"a", b"b", b"c"]
+        else:
+            zarr = pytest.importorskip("zarr")
+            group = zarr.open_group(source, mode="w")
+            group["kind/codes"], group["kind/categories"] = codes, FLOATS[:3]
+
+        done = run(source, "-o", target, "-c", "kind/codes", "--seed", 1, "-q", *noise)
+
+        assert (0, "") == (done.status, done.messages)
+        if suffix == "h5":
+            with h5py.File(target) as file:
+                found = file["kind/codes"][()]
+        else:
+            found = zarr.open_group(target)["kind/codes"][:]
+        assert (found[codes == -1] == -1).all()
+        assert {*range(-1, 3)} == {*found.tolist()}
+        assert (found != codes).mean() > 0.15
+        assert ((found == -1) & (codes != -1)).sum() <= erased
+        assert bool(erased) == ((found == -1) & (codes != -1)).any()
 
     def test_the_dry_run_says_why(self, hdf5, tmp_path):
         hdf5["t"], hdf5["v"] = FLOATS, FLOATS

@@ -85,6 +85,11 @@ def as_declared(
     )
 
 
+def codes_declared(categories: int) -> dict[str, object]:
+    """Return the attributes that would declare categorical codes: indices, or -1 for missing."""
+    return {_RANGE: (0, max(categories - 1, 0)), _FILL: -1}
+
+
 def _numbers(value: object) -> Iterator[int | float]:
     """Yield the numbers of an attribute, also those written as text."""
     array = np.asarray(value).reshape(-1)

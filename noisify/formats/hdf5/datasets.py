@@ -13,7 +13,7 @@ from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
-from noisify.formats.datasets.declared import ATTRIBUTES, as_declared
+from noisify.formats.datasets.declared import ATTRIBUTES, as_declared, codes_declared
 from noisify.formats.datasets.storage import Stored
 from noisify.formats.hdf5.datatypes import (
     TEXT,
@@ -114,6 +114,8 @@ def fields_at(
         )
         if number is not None and member is None:
             field = _as_declared(field, number, dataset, netcdf=roles.netcdf)
+            if (categories := roles.categories.get(address)) is not None:
+                field = as_declared(field, codes_declared(categories))
         yield field, stored
 
 

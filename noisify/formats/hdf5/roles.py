@@ -185,6 +185,7 @@ class Roles:
         self._by_address: dict[int, str] = {}
         self._members: dict[tuple[int, str], str] = {}
         self.structure: dict[int, str] = {}
+        self.categories: dict[int, int] = {}
         self._nwb = "nwb_version" in file.attrs
         self._index: str | None = None
         self._above = GroupsAbove()
@@ -233,14 +234,20 @@ class Roles:
         if self._nwb or "neurodata_type" in attributes:
             self._note(group, names.intersection(_NWB_TIMES), "times of NWB")
         if names >= {"codes", "categories"}:
-            self._note(group, ["codes"], _CODES)
-            self._note(group, ["categories"], _CATEGORIES)
+            self._look_at_categories(group)
         if "encoding-type" in attributes:
             self._look_at_anndata(group, names)
         if "pandas_type" in attributes:
             self._look_at_pandas(group, names)
         if "coordinates" in attributes:
             self._note(group, _words(group.attrs, "coordinates"), CF_ROLES["coordinates"])
+
+    def _look_at_categories(self, group: h5py.Group) -> None:
+        self._note(group, ["codes"], _CODES)
+        self._note(group, ["categories"], _CATEGORIES)
+        categories, address = found_in(group, "categories"), _dataset_in(group, "codes")
+        if isinstance(categories, h5py.Dataset) and address is not None:
+            self.categories[address] = int(categories.size or 0)
 
     def _look_at_nexus(self, group: h5py.Group, attributes: set[str]) -> None:
         nexus = _text(group.attrs, "NX_class") if "NX_class" in attributes else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import posixpath
 import struct
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class Roles:
     def __init__(self, tree: Tree) -> None:
         self.roles: dict[str, str] = {}
         self.structure: dict[str, str] = {}
+        self.categories: dict[str, int] = {}
         self._arrays = tree.arrays
         for path, array in tree.arrays.items():
             named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
@@ -73,6 +75,8 @@ class Roles:
         if names >= {"codes", "categories"}:
             self._note(group, ["codes"], "categorical codes")
             self._note(group, ["categories"], "categories")
+            categories = self._arrays[posixpath.join(group, "categories")]
+            self.categories[posixpath.join(group, "codes")] = math.prod(categories.shape)
         kind = str(attributes.get("encoding-type", ""))
         if kind == "dataframe":
             self._note(group, [str(attributes.get("_index", "_index"))], "an index of AnnData")

@@ -15,7 +15,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.folder_input import WebFolder, copy_folder, copy_modes
 from noisify.formats.datasets.boxes import box_shape
-from noisify.formats.datasets.declared import as_declared
+from noisify.formats.datasets.declared import as_declared, codes_declared
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.datasets.storage import InChunks, Stored, Unpacked
@@ -124,6 +124,8 @@ class ZarrSource(DatasetsSource):
                 continue
             if found.number is not None and not member:
                 found = as_declared(found, declarations(array, found.number))
+                if (categories := roles.categories.get(path)) is not None:
+                    found = as_declared(found, codes_declared(categories))
             if found.number is not None:
                 values = member_of(np.empty(0, dtype), field.name)
                 shape = array.shape + values.shape[1:]

@@ -300,7 +300,7 @@ def test_what_holds_no_numbers_is_refused_when_named_and_passes_otherwise(tmp_pa
     done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-c", "x", "-q")
 
     assert (2, 1) == (done.status, len(done.lines))
-    assert f"field 'x': holds {holds}, and normal noise needs" in done.messages
+    assert f"field 'x': holds {holds}, which cannot get noise" in done.messages
     before = source.read_bytes()
     after = noisy_file(source, "-s", 1).read_bytes()
     with h5py.File(source) as file:
