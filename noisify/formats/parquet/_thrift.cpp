@@ -316,8 +316,8 @@ private:
 
 namespace chunks {
 enum : std::int64_t { file_path = 1, metadata = 3, crypto = 8 };  // fields of ColumnChunk
-enum : std::int64_t { path = 3, key_values = 8 };                 // fields of ColumnMetaData
-enum : Py_ssize_t { record, replaced, fault, first_number };      // places in a row
+enum : std::int64_t { type = 1, encodings, path, codec, key_values = 8, statistics = 12 };
+enum : Py_ssize_t { record, replaced, fault, kind, first_number };  // places in a row
 
 // A number in a row and its field; they are in the order of their places.
 struct Held {
@@ -364,9 +364,33 @@ void put_numbers(PyObject* row, Py_ssize_t place, const std::array<chunks::Held,
     }
 }
 
+// Returns the type, encodings and codec of a chunk, and the numbers of its fields.
+std::string kind_of(const std::vector<Field>& chunk, const std::vector<Field>& metadata,
+                    std::vector<Field>& inner) {
+    std::string found;
+    for (const Field& field : chunk) found.push_back(static_cast<char>(field.number));
+    for (const Field& field : metadata) {
+        found.push_back(static_cast<char>(field.number));
+        if (is_integer(field.kind)) {
+            if (field.number == chunks::type || field.number == chunks::codec)
+                found.push_back(static_cast<char>(field.value));
+        } else if (field.number == chunks::encodings && field.kind == kinds::list) {
+            found.append(field.start, field.size);
+        } else if (field.number == chunks::statistics && field.kind == kinds::structure) {
+            Reader(field.start, field.size).fields(inner);
+            for (const Field& one : inner) found.push_back(static_cast<char>(one.number));
+        }
+    }
+    return found;
+}
+
+Owned bytes_of(const char* start, std::size_t size) {
+    return Owned(PyBytes_FromStringAndSize(start, static_cast<Py_ssize_t>(size)));
+}
+
 // Returns the row of the ColumnChunk record that a reader is at.
 Owned row_of(const char* data, Reader& reader, std::vector<Field>& chunk,
-             std::vector<Field>& metadata) {
+             std::vector<Field>& metadata, std::vector<Field>& inner) {
     const std::size_t start = reader.at();
     reader.fields(chunk);
     metadata_fields(chunk, metadata);
@@ -377,11 +401,11 @@ Owned row_of(const char* data, Reader& reader, std::vector<Field>& chunk,
         if (find(metadata, chunks::in_metadata[at].number) == nullptr) throw Unusual{};
     Owned row(PyList_New(chunks::places));
     PyList_SetItem(row.get(), chunks::record,
-                   Owned(PyBytes_FromStringAndSize(
-                             data + start, static_cast<Py_ssize_t>(reader.at() - start)))
-                       .release());
+                   bytes_of(data + start, reader.at() - start).release());
     PyList_SetItem(row.get(), chunks::replaced, none());
     PyList_SetItem(row.get(), chunks::fault, none());
+    const std::string kind = kind_of(chunk, metadata, inner);
+    PyList_SetItem(row.get(), chunks::kind, bytes_of(kind.data(), kind.size()).release());
     put_numbers(row.get(), chunks::first_number, chunks::in_metadata, metadata);
     put_numbers(row.get(), chunks::after_metadata, chunks::in_chunk, chunk);
     return row;
@@ -522,9 +546,9 @@ PyObject* rows_of(PyObject* arguments) {
         const auto [kind, count] = reader.list_header();
         if (kind != kinds::structure) throw Unusual{};
         Owned rows(PyList_New(0));
-        std::vector<Field> chunk, metadata;
+        std::vector<Field> chunk, metadata, inner;
         for (std::uint64_t at = 0; at < count; ++at) {
-            const Owned row = row_of(data, reader, chunk, metadata);
+            const Owned row = row_of(data, reader, chunk, metadata, inner);
             if (PyList_Append(rows.get(), row.get()) != 0) throw python::Error{};
         }
         return rows.release();
@@ -557,4 +581,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__thrift() { return python::module_of<3>("_thrift", methods); }
+PyMODINIT_FUNC PyInit__thrift() { return python::module_of<4>("_thrift", methods); }

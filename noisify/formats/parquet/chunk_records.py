@@ -18,21 +18,21 @@ from noisify.formats.parquet.thrift import I32, I64, LIST, STRUCT, Items, Record
 Row: TypeAlias = list[Any]
 """See the places below; a number is None if it is not set."""
 
-# The places in a row: the encoded record; that of the chunk that it replaces, if any; and the
-# fault for which it has no pages here, if any
-RECORD, REPLACED, FAULT = range(3)
+# The places in a row: the encoded record; that of the chunk that it replaces, if any; the fault
+# for which it has no pages here, if any; and its kind, equal for chunks that are encoded alike
+RECORD, REPLACED, FAULT, KIND = range(4)
 # Numbers of its ColumnMetaData
-VALUES, UNCOMPRESSED, STORED, DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE = range(3, 9)
-BLOOM_FILTER, BLOOM_FILTER_LENGTH = range(9, 11)
+VALUES, UNCOMPRESSED, STORED, DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE = range(4, 10)
+BLOOM_FILTER, BLOOM_FILTER_LENGTH = range(10, 12)
 # Numbers of the ColumnChunk itself
-CHUNK_OFFSET, OFFSET_INDEX, OFFSET_INDEX_LENGTH, COLUMN_INDEX, COLUMN_INDEX_LENGTH = range(11, 16)
+CHUNK_OFFSET, OFFSET_INDEX, OFFSET_INDEX_LENGTH, COLUMN_INDEX, COLUMN_INDEX_LENGTH = range(12, 17)
 
 ELSEWHERE = "describes other files and holds no data itself; name the files, or their folder"
 ENCRYPTED = "has encrypted columns; decrypt it first"
 
 # Fields of ColumnChunk and ColumnMetaData
 _FILE_PATH, METADATA, _CRYPTO = 1, 3, 8
-ENCODINGS, PATH, KEY_VALUES = 2, 3, 8
+_TYPE, ENCODINGS, PATH, _CODEC, KEY_VALUES = 1, 2, 3, 4, 8
 STATISTICS, ENCODING_STATISTICS, SIZE_STATISTICS = 12, 13, 16
 _IN_CHUNK = {
     CHUNK_OFFSET: (2, I64),
@@ -98,7 +98,23 @@ def _row(reader: thrift.Reader) -> Row:
                 row[place] = record[number]
             elif number in record and place in _REQUIRED:
                 raise nonsense("a number in a column's description is none")
+    row[KIND] = _kind(chunk, about)
     return row
+
+
+def _kind(chunk: Record, about: Record) -> bytes:
+    """Return the type, encodings and codec of a chunk, and the numbers of its fields."""
+    found = bytearray(number & 255 for number in sorted(chunk.fields))
+    for number, (kind, value) in sorted(about.fields.items()):
+        found.append(number & 255)
+        if number in {_TYPE, _CODEC} and kind in thrift.INTEGERS:
+            found.append(value & 255)
+        elif number == ENCODINGS and kind == LIST:
+            found += value
+        elif number == STATISTICS and kind == STRUCT:
+            inner, _ = thrift.read(value, depth=0)
+            found += bytes(inside & 255 for inside in sorted(inner.fields))
+    return bytes(found)
 
 
 def encoded(rows: list[Row]) -> bytes | Items:

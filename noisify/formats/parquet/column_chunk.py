@@ -191,13 +191,29 @@ class Style(NamedTuple):
     filtered: bool
 
 
-def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None, fit: Fit) -> Style:
+class PageHeader(NamedTuple):
+    """What the header of a page says of its style."""
+
+    version_2: bool = False
+    checksums: bool = False
+
+    @classmethod
+    def read(cls, data: bytes) -> PageHeader:
+        """Read the header of a page up to its checksum; the default if it cannot be read."""
+        try:
+            found = thrift.read_until(data, _CHECKSUM)
+        except ValueError:
+            return cls()
+        return cls(found.get(1) == _PAGE_V2, _CHECKSUM in found)
+
+
+def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: PageHeader, fit: Fit) -> Style:
     """Return how to encode a new column chunk in the style of an old one.
 
     Args:
         chunk: The old chunk.
         rows: The number of rows of the new chunk.
-        page: The header of the old chunk's first page, or None if it has none.
+        page: The header of the old chunk's first data page.
         fit: How to write its type.
     """
     sorts = fit.raw is None  # bytes do not sort as the decimals they encode
@@ -209,8 +225,8 @@ def style_of(chunk: pq.ColumnChunkMetaData, rows: int, page: Record | None, fit:
         statistics=bool(chunk.is_stats_set) and sorts,
         indexed=bool(chunk.has_column_index and chunk.has_offset_index) and sorts,
         filtered=chunk.bloom_filter_offset is not None,
-        version_2=page is not None and page.get(1) == _PAGE_V2,
-        checksums=page is not None and _CHECKSUM in page,
+        version_2=page.version_2,
+        checksums=page.checksums,
     )
     return _style_like(found, fit.options, large=rows > MOST_ROWS)
 

@@ -15,8 +15,10 @@ from noisify.formats.parquet.chunk_records import (
     BLOOM_FILTER_LENGTH,
     COLUMN_INDEX,
     COLUMN_INDEX_LENGTH,
+    DATA_PAGE,
     ENCRYPTED,
     FAULT,
+    KIND,
     OFFSET_INDEX,
     OFFSET_INDEX_LENGTH,
     STORED,
@@ -92,15 +94,19 @@ def read_group(data: bytes, at: int = 0) -> tuple[RowGroup, int]:
 
 
 class ChunkSize(NamedTuple):
-    """The size of a column chunk in bytes.
+    """The size of a column chunk in bytes, and how it is encoded.
 
     Attributes:
         decoded: Its approximate size in memory.
         stored: Its size in the file.
+        data_page: The offset of its first data page.
+        kind: Equal for chunks that are encoded alike.
     """
 
     decoded: int
     stored: int
+    data_page: int
+    kind: bytes
 
 
 class Footer:
@@ -135,6 +141,7 @@ class Footer:
         self._count = 0
         self._starts = [0]
         self._sizes: dict[int, tuple[ChunkSize, ...]] = {}
+        self._kinds: dict[bytes, bytes] = {}
         self._first: RowGroup | None = None
         """The first row group, which is already read to check the file."""
         try:
@@ -196,8 +203,13 @@ class Footer:
         if index not in self._sizes:
             first = self._first if index == 0 else None
             group = self._read_group(index) if first is None else first
-            self._sizes[index] = tuple(map(_size, group.rows))
+            self._sizes[index] = tuple([self._size(row) for row in group.rows])
         return self._sizes[index]
+
+    def _size(self, row: Row) -> ChunkSize:
+        kind = self._kinds.setdefault(row[KIND], row[KIND])
+        decoded = max(row[UNCOMPRESSED], _VALUE_BYTES * row[VALUES])
+        return ChunkSize(decoded, row[STORED], row[DATA_PAGE], kind)
 
     def _read_group(self, index: int) -> RowGroup:
         try:
@@ -259,10 +271,6 @@ class Footer:
 def unreadable(why: object, name: str) -> DataError:
     """Return the error for a file that is not, or not quite, a Parquet file."""
     return DataError(f"is not a readable Parquet file: {why}", path=name)
-
-
-def _size(row: Row) -> ChunkSize:
-    return ChunkSize(max(row[UNCOMPRESSED], _VALUE_BYTES * row[VALUES]), row[STORED])
 
 
 def bloom_filter_span(file: BinaryIO, row: Row) -> Span | None:

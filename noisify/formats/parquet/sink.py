@@ -183,11 +183,11 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         """Encode leaves of a row group, those of one style at once."""
         fits = {leaf: self._fit(leaf) for leaf in arrays}
         rows = max((sum(map(len, each)) for each in arrays.values()), default=0)
-        alike: dict[Style, list[int]] = {}
+        alike: dict[int, tuple[Style, list[int]]] = {}
         for leaf, style in self._source.styles(group, fits, rows).items():
-            alike.setdefault(style, []).append(leaf)
+            alike.setdefault(id(style), (style, []))[1].append(leaf)  # hashing is slow
         encoded: dict[int, Encoded] = {}
-        for style, leaves in alike.items():
+        for style, leaves in alike.values():
             made = encode([(fits[leaf], arrays[leaf]) for leaf in leaves], style, write)
             encoded.update(zip(leaves, made, strict=True))
         return encoded

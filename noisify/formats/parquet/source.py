@@ -33,10 +33,14 @@ from noisify.formats.arrow.nested import (
 from noisify.formats.arrow.tables import LeavesSource, RowSlice
 from noisify.formats.colocated import FieldsByPlace
 from noisify.formats.interface import Reading
-from noisify.formats.parquet import thrift
-from noisify.formats.parquet.column_chunk import Stored, fit_of, style_of
+from noisify.formats.parquet.column_chunk import PageHeader, Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer, unreadable
-from noisify.formats.parquet.leaf_checks import check_int96, int96_leaves, needs_plain_pages
+from noisify.formats.parquet.leaf_checks import (
+    check_int96,
+    int96_leaves,
+    is_doubtful,
+    needs_plain_pages,
+)
 from noisify.formats.parquet.pieces import (
     WHOLE,
     WHOLE_BYTES,
@@ -120,7 +124,10 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.empty = not self.rows
         self._plain = [_is_plain(self.schema.field(leaf.column).type) for leaf in self.leaves]
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
-        self._page_headers: dict[int, thrift.Record | None] = {}
+        self._page_headers: dict[int, PageHeader] = {}
+        self._styles: dict[tuple[object, ...], Style] = {}
+        self._kinds_tell = not is_doubtful(self.metadata.created_by)
+        """Whether chunks of a kind are encoded alike; old writers' statistics are not all used."""
         self._unchecked = set(int96_leaves(self.metadata))
         self._condition_lock = threading.Lock()
         self._conditions: dict[tuple[int, int], pa.Array] = {}
@@ -425,18 +432,25 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             fits: How to write the type of each leaf.
             rows: The number of rows to write.
         """
-        about = self.metadata.row_group(group)
-        chunks = {leaf: about.column(leaf) for leaf in fits}
+        sizes = self.sizes(group)
         unknown = [leaf for leaf in fits if leaf not in self._page_headers]
-        if unknown:
-            with self.path.open("rb") as file:
-                for leaf in unknown:
-                    file.seek(chunks[leaf].data_page_offset)
-                    self._page_headers[leaf] = _page_header(file.read(_LONGEST_HEADER))
-        headers = self._page_headers
         if needs_plain_pages(self.metadata.created_by):
-            headers = dict.fromkeys(headers)
-        return {leaf: style_of(chunks[leaf], rows, headers[leaf], fits[leaf]) for leaf in fits}
+            self._page_headers.update(dict.fromkeys(unknown, PageHeader()))
+        elif unknown:
+            with self.path.open("rb", buffering=0) as file:  # few bytes here and there
+                for leaf in unknown:
+                    file.seek(sizes[leaf].data_page)
+                    self._page_headers[leaf] = PageHeader.read(file.read(_LONGEST_HEADER))
+        about = self.metadata.row_group(group)
+        found = {}
+        for leaf, fit in fits.items():
+            header = self._page_headers[leaf]
+            alike = sizes[leaf].kind if self._kinds_tell else (group, leaf)
+            key = alike, header, fit.options, fit.raw is None, rows
+            if key not in self._styles:
+                self._styles[key] = style_of(about.column(leaf), rows, header, fit)
+            found[leaf] = self._styles[key]
+        return found
 
     def close(self) -> None:
         """Close the file."""
@@ -448,11 +462,3 @@ def _is_plain(kind: pa.DataType) -> bool:
     """Return whether an Arrow type is neither nested, a dictionary nor an extension type."""
     cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
     return not cut and not isinstance(kind, pa.BaseExtensionType)
-
-
-def _page_header(data: bytes) -> thrift.Record | None:
-    """Return the header of a page up to its checksum, or None if it cannot be read."""
-    try:
-        return thrift.read_until(data, 4)
-    except ValueError:
-        return None
