@@ -18,7 +18,7 @@ import numpy as np
 
 from noisify.kernels.decimal_functions import digits, log1p
 from noisify.kernels.elementary import exp, log
-from noisify.noise.normal_quantile import normal_quantile
+from noisify.noise.normal_quantile import normal_quantile, polynomial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -262,8 +262,8 @@ def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
     """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
     rows = reversed(_EXPANSION[order - 1])
-    powers = [factor * np.polyval(row[::-1], asymmetry * asymmetry) for row in rows]
-    return np.asarray(np.polyval(powers, square))
+    powers = [factor * float(np.polyval(row[::-1], asymmetry * asymmetry)) for row in rows]
+    return polynomial(powers, square)
 
 
 def _summed(law: Law, lower: Floats, upper: Floats) -> Floats:

@@ -9,6 +9,8 @@ import numpy as np
 from noisify.kernels.elementary import log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 _CENTRE = 0.425
@@ -90,5 +92,18 @@ def normal_quantile(p: ArrayLike) -> NDArray[np.float64]:
 def _ratio(
     polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    above, below = polynomials
-    return np.asarray(np.polyval(above, x) / np.polyval(below, x))
+    above, below = (polynomial(powers, x) for powers in polynomials)
+    return above / below
+
+
+def polynomial(powers: Sequence[float], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a polynomial of x, whose first coefficient is that of the highest power.
+
+    As `np.polyval`, but in place, which is faster in threads.
+    """
+    value = x * powers[0]
+    for coefficient in powers[1:-1]:
+        value += coefficient
+        value *= x
+    value += powers[-1]
+    return value
