@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KINDS = frozenset({"float", "complex", "int", "time"})
 _SHORT = BLOCK // 4
-_FIELDS = 32
+FIELDS = 32
 """Fields of short columns in a batch."""
 _ELEMENTS = 1 << 16
 """Elements of a batch of longer columns, if it has several."""
@@ -116,7 +116,7 @@ def in_batches(
 
 def _cut(columns: Sequence[Column]) -> Iterator[ColumnBatch]:
     size = columns[0].positions.size
-    step = _FIELDS if size < _SHORT else max(1, _ELEMENTS // size)
+    step = FIELDS if size < _SHORT else max(1, _ELEMENTS // size)
     for start in range(0, len(columns), step):
         yield ColumnBatch.of(columns[start : start + step])
 

@@ -298,7 +298,6 @@ class Survey:
 
     def result(self) -> FieldStatistics:
         """Return the statistics."""
-        mean, sd = self._mean_and_sd()
         low: float | Fraction = math.nan
         high: float | Fraction = math.nan
         iqr = math.nan
@@ -306,10 +305,12 @@ class Survey:
             low, high = (self.quantiles.value(share) * self.unit for share in QUARTILES)
             iqr = float(high - low)
         if self.whole is not None:
+            mean, sd = self._mean_and_sd()
             count, exponent, power = self.whole.count, 0, self.whole.power(self.unit)
         else:
             total = self.moments.total()
-            count, exponent, power = total.count, total.exponent, total.scaled_power
+            mean, sd, count = total.mean.real, total.sd, total.count
+            exponent, power = total.exponent, total.scaled_power
         least, most, extent = self._ends()
         return FieldStatistics(
             count=count,
