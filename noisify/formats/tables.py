@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from noisify.core.arrow_arrays import to_numpy, without_views
+from noisify.core.arrow_arrays import to_numpy, validity, without_views
 from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy_libraries import pa, pc
 from noisify.core.overriding import override
@@ -17,8 +17,11 @@ from noisify.formats.whole_writer import WholeWriter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_GROUP_BYTES = 1 << 24
 _VALUE_BYTES = 8
+_GROUP_BYTES = 1 << 24
+_MOST_GROUP_BYTES = 1 << 26
+_GROUP_ROWS = 1000
+"""Rows for which groups of wide tables are larger: each column of a group takes time by itself."""
 
 
 @frozen
@@ -161,13 +164,18 @@ class EvenGroups(TableWriter):
     Args:
         writer: Writes the groups.
         schema: The schema of the rows.
-        size: The bytes of a group, counting texts and eight bytes for each value.
+        size: The bytes of a group, counting texts and eight bytes for each value; None for 16 MiB,
+            or more if there are many columns.
     """
 
-    def __init__(self, writer: TableWriter, schema: pa.Schema, size: int = _GROUP_BYTES) -> None:
+    def __init__(self, writer: TableWriter, schema: pa.Schema, size: int | None = None) -> None:
         self._writer = writer
         self._schema = schema
-        self._size = size
+        wide = min(_GROUP_ROWS * _VALUE_BYTES * len(schema), _MOST_GROUP_BYTES)
+        self._size = size or max(_GROUP_BYTES, wide)
+        plain = [without_views(kind) for kind in schema.types]
+        is_text = (pa.types.is_string, pa.types.is_large_string)
+        self._texts = [at for at, kind in enumerate(plain) if any(test(kind) for test in is_text)]
         self._held: list[pa.RecordBatch] = []
         self._group = self._bytes = 0
         self.names_runs = writer.names_runs
@@ -176,10 +184,10 @@ class EvenGroups(TableWriter):
     def write(self, encoded: pa.RecordBatch) -> None:
         """Write the groups that end in a batch, and hold the rest of it."""
         sizes = np.full(encoded.num_rows, _VALUE_BYTES * encoded.num_columns)
-        for column in encoded.columns:
-            kind = without_views(column.type)
-            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-                sizes += to_numpy(pc.fill_null(pc.binary_length(column.cast(kind)), 0))
+        for at in self._texts:
+            text = encoded.column(at)
+            lengths = to_numpy(pc.binary_length(text.cast(without_views(text.type))))
+            sizes += lengths * validity(text)
         ends = self._bytes + np.cumsum(sizes)
         groups = (ends - sizes) // self._size
         done = 0
