@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisify.core.errors import NoisifyError
+from noisify.core.value_class import frozen
 from noisify.files.temporary import new_temporary_file, temporary_folder
 from noisify.files.write_behind import drop_from_memory, map_empty, write_all
 from noisify.formats.datasets.boxes import box_shape, chunk_number, corners, overlap, same_bytes
@@ -21,11 +22,24 @@ if TYPE_CHECKING:
     from noisify.formats.datasets.boxes import Box, Corner
 
 _COPY_BYTES = 1 << 20
-_TILE_BYTES = 1 << 23
-_KEPT_BYTES = 1 << 24
-"""The most bytes of the temporary file to keep in memory after accesses."""
-_TILES = 1 << 4
-"""The most tiles to access at once: the system may load 2 MiB of each for a few bytes."""
+
+
+@frozen
+class Limits:
+    """How a temporary file is divided and accessed.
+
+    Attributes:
+        tile_bytes: The size of a tile that has several chunks.
+        kept_bytes: The most bytes of the file to keep in memory after accesses.
+        tiles: The most tiles to access at once: the system may load 2 MiB of each for a few bytes.
+    """
+
+    tile_bytes: int = 1 << 23
+    kept_bytes: int = 1 << 24
+    tiles: int = 1 << 4
+
+
+_USUAL = Limits()
 
 
 class ChunkFile:
@@ -36,18 +50,27 @@ class ChunkFile:
         box: The box, of chunks.
         chunks: The shape of a chunk; edge chunks are stored whole.
         dtype: The dtype to copy elements with.
+        limits: How the file is divided and accessed.
 
     Raises:
         NoisifyError: If there is not enough disk space.
     """
 
-    def __init__(self, path: str, box: Box, chunks: Sequence[int], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        path: str,
+        box: Box,
+        chunks: Sequence[int],
+        dtype: np.dtype[Any],
+        limits: Limits = _USUAL,
+    ) -> None:
         self._path = path
         self._box = box
         self._shape = box_shape(box)
         self._chunks = tuple(chunks)
         self._dtype = dtype
-        self._tile = _tile(self._shape, self._chunks, _TILE_BYTES // dtype.itemsize)
+        self._limits = limits
+        self._tile = _tile(self._shape, self._chunks, limits.tile_bytes // dtype.itemsize)
         self._used = 0
         count = math.prod(
             -(-extent // step) * step for extent, step in zip(self._shape, self._tile, strict=True)
@@ -65,7 +88,7 @@ class ChunkFile:
 
     def copy(self) -> ChunkFile:
         """Return a copy of the temporary file."""
-        other = ChunkFile(self._path, self._box, self._chunks, self._dtype)
+        other = ChunkFile(self._path, self._box, self._chunks, self._dtype, self._limits)
         self._file.seek(0)
         while data := self._file.read(_COPY_BYTES):
             write_all(other._file, data)
@@ -88,7 +111,7 @@ class ChunkFile:
     def put(self, corner: Corner, values: NDArray[Any]) -> None:
         """Write a chunk, or the part of an edge chunk inside the dataset."""
         chunk = self.chunk(corner)[tuple(slice(0, extent) for extent in values.shape)]
-        rows = max(1, _KEPT_BYTES * len(values) // max(1, values.nbytes))
+        rows = max(1, self._limits.kept_bytes * len(values) // max(1, values.nbytes))
         for start in range(0, len(values), rows):
             part = values[start : start + rows].view(self._dtype)
             chunk[start : start + rows] = part
@@ -97,7 +120,7 @@ class ChunkFile:
     def same_chunk(self, other: ChunkFile, corner: Corner) -> bool:
         """Return whether a chunk has the same bytes in another temporary file."""
         one, two = self.chunk(corner), other.chunk(corner)
-        rows = max(1, _KEPT_BYTES * len(one) // max(1, one.nbytes))
+        rows = max(1, self._limits.kept_bytes * len(one) // max(1, one.nbytes))
         for start in range(0, len(one), rows):
             part = slice(start, start + rows)
             same = same_bytes(one[part], two[part])
@@ -110,7 +133,7 @@ class ChunkFile:
     def used(self, count: int) -> None:
         """Note that bytes were accessed; free their memory when there are many."""
         self._used += count
-        if self._used >= _KEPT_BYTES:
+        if self._used >= self._limits.kept_bytes:
             self._used = 0
             drop_from_memory(self._mapped)
 
@@ -135,7 +158,7 @@ class ChunkFile:
         for number, corner in enumerate(corners(here, self._tile), 1):
             part, inside = overlap(corner, self._tile, here)
             yield self._tile_at(corner)[inside], part
-            if not number % _TILES:
+            if not number % self._limits.tiles:
                 drop_from_memory(self._mapped)
         drop_from_memory(self._mapped)
 

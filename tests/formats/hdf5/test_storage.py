@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, noisy_file, normal_noise, run
 
-from noisify.formats.datasets import chunk_file, pieces
+from noisify.formats.datasets.chunk_file import ChunkFile, Limits
 from noisify.formats.datasets.storage import RechunkedStorage
 from noisify.formats.hdf5 import filters
 from noisify.formats.hdf5.filters import Filter, fletcher32
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 VALUES = np.linspace(-3, 5, 2000).reshape(40, 50)
 CHUNKS = (7, 11)
-SMALL = ("--chunk-size", 72)
 
 
 class Hdf5Conformance(FormatConformance):
@@ -328,19 +327,23 @@ def test_compact_storage_stays_compact(tmp_path):
         assert np.array_equal((np.arange(10.0) + noise).astype("f4"), after["x"][()])
 
 
-class TestAgainstTheRowOrder:
-    """Chunks that reach over many rows, with so little memory that they are unpacked to a file."""
+TALL = np.linspace(-3, 5, 2_000_000, dtype="f4").reshape(1000, 2000)
+"""So many elements that chunks of most rows do not fit into the memory for pieces."""
 
-    @pytest.fixture(params=[(1, 8), (3000, 100), (20_000, 1000)], ids=str)
-    def little_memory(self, request, monkeypatch):
-        memory, tile = request.param
-        monkeypatch.setattr(pieces, "_MEMORY", memory)
-        monkeypatch.setattr(chunk_file, "_TILE_BYTES", tile)
-        monkeypatch.setattr(chunk_file, "_TILES", 2)
-        monkeypatch.setattr(chunk_file, "_KEPT_BYTES", 50)
+
+def make_tall(path: Path, **options: Any) -> Path:
+    return make(path, data=TALL, **{"compression": "lzf", "shuffle": True, **options})
+
+
+def tall_noise(scale: float | np.ndarray) -> np.ndarray:
+    return TALL + scale * normal_noise("x", TALL.size).reshape(TALL.shape)
+
+
+class TestAgainstTheRowOrder:
+    """Chunks that reach over many rows, more than fit into memory, are unpacked to a file."""
 
     @pytest.fixture
-    def unrolled(self, monkeypatch):
+    def unpacked(self, monkeypatch):
         """Return the list of the datasets that were unpacked."""
         paths: list[str] = []
         plain = RechunkedStorage.of
@@ -351,104 +354,100 @@ class TestAgainstTheRowOrder:
         )
         return paths
 
-    SHAPES = ((40, 1), (7, 50), (40, 50), (3, 4), (1, 1))
-
-    @pytest.mark.usefixtures("little_memory")
-    @pytest.mark.parametrize("chunks", SHAPES, ids=str)
+    @pytest.mark.parametrize("chunks", [(1000, 200), (700, 900), (1000, 2000)], ids=str)
     @pytest.mark.parametrize(
-        "compression",
-        [
-            pytest.param(None, marks=pytest.mark.slow),
-            "gzip",
-            pytest.param("lzf", marks=pytest.mark.slow),
-        ],
+        "compression", [None, "lzf", pytest.param("gzip", marks=pytest.mark.slow)]
     )
-    def test_gives_the_noise_of_the_elements(self, tmp_path, chunks, compression, unrolled):
-        source = make(tmp_path / "in.h5", chunks=chunks, compression=compression, shuffle=True)
+    def test_gives_the_noise_of_the_elements(self, tmp_path, chunks, compression, unpacked):
+        source = make_tall(tmp_path / "in.h5", chunks=chunks, compression=compression)
 
-        with h5py.File(noisy_file(source, "-s", 0.5, *SMALL)) as after:
-            assert np.array_equal(expected(), after["x"][()])
-        assert unrolled or chunks == (1, 1)
+        with h5py.File(noisy_file(source, "-s", 0.5)) as after:
+            assert np.array_equal(tall_noise(0.5).astype("f4"), after["x"][()])
+            assert chunks == after["x"].chunks
+        assert ["x"] == unpacked
 
     @pytest.mark.parametrize(
         ("shape", "chunks"),
-        [((30,), (7,)), ((5, 6, 7), (5, 2, 3)), ((3, 4, 5, 6), (2, 3, 2, 4)), ((9, 1), (4, 1))],
+        [
+            ((400_000,), (350_000,)),
+            ((5, 80, 1000), (5, 40, 700)),
+            ((3, 4, 5, 7000), (3, 3, 2, 3000)),
+            ((400_000, 1), (350_000, 1)),
+        ],
         ids=str,
     )
-    def test_gives_the_bytes_of_a_run_with_much_memory(self, tmp_path, shape, chunks, request):
+    def test_gives_what_a_dataset_without_chunks_gets(self, tmp_path, shape, chunks, unpacked):
         kind = [("a", "f8"), ("tag", "S3"), ("v", "f4", (2,))]
         rows = np.zeros(shape, kind)
         rows["a"], rows["tag"] = np.arange(rows.size).reshape(shape), b"xy"
-        with h5py.File(tmp_path / "in.h5", "w") as file:
-            options = {"maxshape": (None,) * len(shape), "compression": "gzip", "shuffle": True}
-            file.create_dataset("t", data=rows, chunks=chunks, **options)
-        before = noisy(tmp_path / "in.h5", "-s", 1)
-        request.getfixturevalue("monkeypatch").setattr(pieces, "_MEMORY", 100)
-        request.getfixturevalue("monkeypatch").setattr(chunk_file, "_TILE_BYTES", 100)
+        found = []
+        for options in ({}, {"chunks": chunks, "maxshape": (None,) * len(shape), "shuffle": True}):
+            with h5py.File(tmp_path / "in.h5", "w") as file:
+                file.create_dataset("t", data=rows, **options)
+            with h5py.File(noisy_file(tmp_path / "in.h5", "-s", 1, "--jobs", 3)) as after:
+                found.append(after["t"][()])
 
-        assert before == noisy(tmp_path / "in.h5", "-s", 1, "--jobs", 3, "--chunk-size", 8)
+        assert found[0].tobytes() == found[1].tobytes()
+        assert rows.tobytes() != found[0].tobytes()
+        assert ["t"] == unpacked
 
-    @pytest.mark.usefixtures("little_memory")
-    def test_keeps_chunks_that_did_not_pass_all_filters(self, tmp_path, unrolled):
-        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 25))
+    def test_keeps_chunks_that_did_not_pass_all_filters(self, tmp_path, unpacked):
+        source = make_tall(tmp_path / "in.h5", compression="gzip", chunks=(1000, 1000))
         with h5py.File(source, "r+") as file:
-            file["x"].id.write_direct_chunk((0, 25), VALUES[:, 25:].tobytes(), 1)
+            file["x"].id.write_direct_chunk((0, 1000), TALL[:, 1000:].tobytes(), 3)
 
-        with h5py.File(noisy_file(source, "-s", 0.5, *SMALL)) as after:
-            assert np.array_equal(expected(), after["x"][()])
-            assert [0, 1] == [after["x"].id.read_direct_chunk((0, at))[0] for at in (0, 25)]
-        assert ["x"] == unrolled
+        with h5py.File(noisy_file(source, "-d", "impulse", "--rate", "1%")) as after:
+            changed = after["x"][()] != TALL
+            assert [0, 3] == [after["x"].id.read_direct_chunk((0, at))[0] for at in (0, 1000)]
+        assert 0.009 < changed[:, :1000].mean() < 0.011
+        assert 0.009 < changed[:, 1000:].mean() < 0.011
+        assert ["x"] == unpacked
 
-    @pytest.mark.usefixtures("little_memory")
-    def test_is_unpacked_once_for_a_survey_and_several_outputs(self, tmp_path, unrolled):
-        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
+    def test_is_unpacked_once_for_a_survey_and_several_outputs(self, tmp_path, unpacked):
+        source = make_tall(tmp_path / "in.h5", chunks=(1000, 200))
 
         done = run(
             *(source, "--sweep", "scale=0.1sd,0.2sd", "--output-dir", tmp_path / "out"),
-            *("--seed", 1, "-q", *SMALL),
+            *("--seed", 1, "-q"),
         )
 
         assert (0, "") == (done.status, done.messages)
-        assert ["x"] == unrolled
-        noise = normal_noise("x", VALUES.size).reshape(VALUES.shape) * VALUES.std()
+        assert ["x"] == unpacked
         found = sorted((tmp_path / "out").glob("*.h5"))
         for scale, path in zip((0.1, 0.2), found, strict=True):
             with h5py.File(path) as file:
-                np.testing.assert_allclose(VALUES + scale * noise, file["x"][()])
+                expected = tall_noise(scale * TALL.std(dtype="f8"))
+                np.testing.assert_allclose(expected, file["x"][()], rtol=0, atol=1e-6)
 
-    @pytest.mark.usefixtures("little_memory")
-    def test_a_model_that_looks_at_neighbours_has_them(self, tmp_path):
-        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
-        flat = tmp_path / "flat.h5"
-        with h5py.File(flat, "w") as file:
-            file["x"] = VALUES
+    def test_a_model_that_looks_at_neighbours_has_them(self, tmp_path, unpacked):
+        source = make_tall(tmp_path / "in.h5", chunks=(1000, 200))
+        flat = make(tmp_path / "flat.h5", data=TALL, chunks=None)
 
-        options = ("-d", "stuck", "--rate", "20%", *SMALL)
+        options = ("-d", "stuck", "--rate", "20%")
         with (
             h5py.File(noisy_file(source, *options)) as cut,
             h5py.File(noisy_file(flat, *options)) as whole,
         ):
             assert np.array_equal(whole["x"][()], cut["x"][()])
+        assert ["x"] == unpacked
 
-    @pytest.mark.usefixtures("little_memory")
     @pytest.mark.parametrize("compression", ["gzip", "lzf"])
     def test_a_spoilt_chunk_is_one_line(self, tmp_path, compression):
-        source = make(tmp_path / "in.h5", compression=compression, chunks=(40, 1))
+        source = make_tall(tmp_path / "in.h5", compression=compression, chunks=(1000, 200))
         with h5py.File(source, "r+") as file:
-            file["x"].id.write_direct_chunk((0, 20), bytes(range(200)), 0)
+            file["x"].id.write_direct_chunk((0, 400), bytes(range(200)), 0)
 
-        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q")
 
         assert (3, 1) == (done.status, len(done.lines)), done.messages
         assert "field 'x'" in done.messages
         assert [source] == list(tmp_path.iterdir())
 
-    @pytest.mark.usefixtures("little_memory")
     def test_no_room_to_unpack_is_one_line(self, tmp_path, monkeypatch):
-        source = make(tmp_path / "in.h5", compression="gzip", chunks=(40, 1))
+        source = make_tall(tmp_path / "in.h5", chunks=(1000, 200))
         monkeypatch.setattr("noisify.files.write_behind.reserve", no_room)
 
-        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q", *SMALL)
+        done = run(source, "-o", tmp_path / "out.h5", "-s", 1, "-q")
 
         assert (1, 1) == (done.status, len(done.lines))
         assert "field 'x'" in done.messages
@@ -472,7 +471,12 @@ def test_a_temporary_file_of_chunks_gives_any_box_back(data):
         return tuple(slice(at + b.start, at + b.stop) for at, b in zip(first, box, strict=True))
 
     whole = tuple(slice(0, extent) for extent in shape)
-    file = chunk_file.ChunkFile("x", placed(whole), chunks, values.dtype)
+    limits = Limits(
+        tile_bytes=data.draw(st.sampled_from([8, 100, 1000])),
+        kept_bytes=data.draw(st.sampled_from([50, 10_000])),
+        tiles=data.draw(st.sampled_from([1, 2, 16])),
+    )
+    file = ChunkFile("x", placed(whole), chunks, values.dtype, limits)
     for corner in itertools.product(
         *(range(0, extent, step) for extent, step in zip(shape, chunks, strict=True))
     ):
