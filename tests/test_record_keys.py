@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from run_command import run
 
 import noisify
+from noisify.engine.loop import CHUNK_BYTES
 from noisify.engine.record_keys import Repeats
 from noisify.streams.keys import index_of, indices_of_floats, indices_of_integers
 
@@ -183,15 +184,18 @@ class TestMistakes:
         assert "field 'k': row 1 has no key" in done.messages
 
     @pytest.mark.filterwarnings("ignore::noisify.NoisifyWarning")
-    def test_missing_keys_of_a_data_frame_in_pieces_and_parts(self, monkeypatch):
-        table = pd.DataFrame({"k": pd.array([1, None] * 9, "Int64"), "x": np.zeros(18)})
+    def test_missing_keys_of_a_data_frame_in_pieces_and_parts(self):
+        count = CHUNK_BYTES // 4  # two chunks
+        table = pd.DataFrame(
+            {"k": pd.array([1, None] * (count // 2), "Int64"), "x": np.zeros(count)}
+        )
         noise = {"scale": 1, "columns": "x", "key": "k", "seed": 7}
-        whole = noisify.add_noise(table, **noise).x.tolist()
-        parts = [noisify.add_noise(table[at:][:5], **noise, start=at).x for at in range(0, 18, 5)]
-        monkeypatch.setattr("noisify.engine.loop.CHUNK_BYTES", 48)
+        whole = noisify.add_noise(table, **noise).x
+        starts = range(0, count, 50_001)
+        parts = [noisify.add_noise(table[at:][:50_001], **noise, start=at).x for at in starts]
 
-        assert whole == pd.concat(parts).tolist()
-        assert whole == noisify.add_noise(table, **noise).x.tolist()
+        assert whole.tolist() == pd.concat(parts).tolist()
+        assert 1 == whole[::2].nunique() < count // 2 == whole[1::2].nunique()
 
     def test_na_is_a_key_if_it_is_not_null(self, tmp_path):
         pq.write_table(pa.table({"k": ["NA"], "x": [1.0]}), tmp_path / "a.parquet")

@@ -17,6 +17,7 @@ from run_command import COMMAND, clean_environment, run
 from tifffile import imwrite
 
 from noisify.engine import batch
+from noisify.engine.batch import SMALL_BYTES
 from noisify.files import output
 
 OPTIONS = ("-s", "0.1sd", "--seed", 1)
@@ -66,14 +67,19 @@ class TestOrder:
         assert contents(tmp_path / "one") == contents(tmp_path / "two")
         assert 18 == len(contents(tmp_path / "one"))
 
-    def test_nor_on_the_limit_of_small_files(self, mixed, tmp_path, monkeypatch):
-        run(*mixed, "--output-dir", tmp_path / "one", "-q", *OPTIONS)
-        expected = run(*mixed, "--output-dir", tmp_path / "two", *OPTIONS)
-        monkeypatch.setattr(batch, "SMALL_BYTES", 100)
+    def test_nor_on_a_large_file_among_small_ones(self, mixed, tmp_path):
+        expected = run(*mixed, "--output-dir", tmp_path / "one", *OPTIONS)
+        rows = (f"{row}.5,{row}.25,{'a' * 50_000}\n" for row in range(1 + SMALL_BYTES // 50_000))
+        mixed[5].write_text("x,y,z\n" + "".join(rows))
         done = run(*mixed, "--output-dir", tmp_path / "two", *OPTIONS)
+        alone = run(mixed[5], "--per-file", "-o", tmp_path / "alone.csv", *OPTIONS)
 
-        assert expected == done
-        assert contents(tmp_path / "one") == contents(tmp_path / "two")
+        assert (0, expected.status) == (alone.status, done.status)
+        assert expected.messages == done.messages.replace(f"{tmp_path}/two", f"{tmp_path}/one")
+        one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+        assert (tmp_path / "alone.csv").read_bytes() == two.pop(mixed[5].name)
+        assert one.pop(mixed[5].name)
+        assert one == two
 
     def test_each_failure_is_a_line_and_notes_come_at_the_end(self, mixed, out):
         done = run(*mixed, "--output-dir", out, *OPTIONS)
