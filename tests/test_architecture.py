@@ -213,8 +213,10 @@ def test_help_imports_no_heavy_library():
     assert "heavy: []" == done.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
-def test_noise_in_numbers_imports_no_pandas(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "mask"), [("csv", "parquet"), ("parquet", None), ("arrow", None)]
+)
+def test_noise_in_numbers_imports_no_pandas(tmp_path, suffix, mask):
     table = pa.table({"x": [1.5, None, 2.5], "inner": [{"y": [1.0]}, None, {"y": None}]})
     source = tmp_path / f"in.{suffix}"
     if suffix == "parquet":
@@ -231,6 +233,7 @@ def test_noise_in_numbers_imports_no_pandas(tmp_path, suffix):
         "finally:\n    print('pandas' in sys.modules)\n"
     )
     options = ["-o", tmp_path / f"out.{suffix}", "--seed", "1", "-q"]
+    options += ["--mask", tmp_path / f"mask.{mask}", "--mask-values"] if mask else []
     done = subprocess.run(
         [sys.executable, "-c", code, source, *options], capture_output=True, text=True, check=True
     )
