@@ -1,5 +1,7 @@
 """Tables of many columns: each cell gets the noise that it gets in a table of few."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -109,3 +111,28 @@ def test_columns_of_one_type_get_their_noise_together(tmp_path, suffix, monkeypa
     assert done.status == 0, done.messages
     assert [FIELDS, FIELDS, WIDTH - 2 * FIELDS] == trees  # row groups joined
     assert (pieces, WIDTH * ROWS) == (len(sizes), sum(sizes))
+
+
+@pytest.mark.parametrize("noise", [("-s", "2"), ("-d", "missing", "--rate", "30%")])
+def test_a_report_is_the_same_for_columns_together_and_alone(tmp_path, noise):
+    random = np.random.default_rng(6)
+    floats = random.normal(size=(4, ROWS))
+    floats[1, ::5], floats[2, ::7] = np.nan, np.inf
+    whole = random.integers(-(2**62), 2**62, (3, ROWS))
+    columns = {
+        **{f"f{at}": pa.array(row, mask=row > 1.5) for at, row in enumerate(floats)},
+        **{f"w{at}": pa.array(row, mask=row % 7 == 0) for at, row in enumerate(whole)},
+        **{f"s{at}": row.astype(np.float32) for at, row in enumerate(floats)},
+    }
+    write(pa.table(columns), tmp_path / "in.parquet")
+
+    def report(*names):
+        chosen = [part for name in names for part in ("-c", name)]
+        given = tmp_path / "in.parquet", "-o", tmp_path / "out.parquet"
+        told = tmp_path / "report.json"
+        done = run(*given, *noise, "--seed", 7, "-q", *chosen, "--report", told)
+        assert done.status == 0, done.messages
+        return json.loads(told.read_text())["fields"]
+
+    alone = {name: found for each in columns for name, found in report(each).items()}
+    assert alone == report(*columns)
