@@ -97,9 +97,11 @@ class TestAction:
 
     def test_uses_the_versions_that_the_project_uses(self):
         ci = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
-        for step in JOB["steps"]:
-            if step.get("uses", "").startswith(("actions/checkout", "actions/setup-python")):
-                assert step["uses"] in ci
+        shared = ("actions/checkout", "actions/setup-python")
+        used = [step["uses"] for step in JOB["steps"] if step.get("uses", "").startswith(shared)]
+
+        assert 2 == len(used)
+        assert [] == [action for action in used if action not in ci]
 
     def test_runs(self, tmp_path, environment):
         level = JOB["strategy"]["matrix"]["level"][-1]

@@ -72,7 +72,6 @@ _FIRST = 1024
 """Slices to cast first: a failing cast goes on to the end of its input and is slow."""
 
 _BATCH_CELLS = 1 << 16
-"""Cells to read or write at once; the temporary arrays are several times as large."""
 
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e10
 """Magnitudes between which Arrow writes fractional numbers as Python's repr does."""
@@ -136,11 +135,16 @@ class CellParser:
     Args:
         nulls: The texts that mean null, besides the empty cell.
         notation: The notation of numbers, or None for the usual one.
+        batch_cells: The number of cells to read at once; each takes several times its size.
     """
 
     def __init__(
-        self, nulls: Sequence[str] | None = None, notation: Notation | None = None
+        self,
+        nulls: Sequence[str] | None = None,
+        notation: Notation | None = None,
+        batch_cells: int = _BATCH_CELLS,
     ) -> None:
+        self._batch_cells = batch_cells
         texts = USUAL_NULLS if nulls is None else ("", *nulls)
         self._null_texts = texts
         self._null_bytes = tuple(text.encode("utf-8", "surrogateescape") for text in texts)
@@ -203,7 +207,7 @@ class CellParser:
         filled = cells.ends > cells.starts
         complete = bool(filled.all())
         columns = np.empty(filled.shape[::-1])
-        step = max(1, _BATCH_CELLS // max(1, len(columns)))
+        step = max(1, self._batch_cells // max(1, len(columns)))
         for first in range(0, len(filled), step):
             rows = slice(first, first + step)
             part = filled[rows]
@@ -407,7 +411,10 @@ def splice(
 
 
 def splice_floats(
-    cells: Cells, changed: NDArray[np.bool_], values: NDArray[np.float64]
+    cells: Cells,
+    changed: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    batch_cells: int = _BATCH_CELLS,
 ) -> Iterator[pa.Buffer]:
     """Replace the changed cells by floats, as `splice` does with texts, and yield it in pieces.
 
@@ -415,11 +422,12 @@ def splice_floats(
         cells: The cells, ascending, shape (n,), n at least 1.
         changed: Mask of the cells that change.
         values: A float for each cell.
+        batch_cells: The number of cells to write at once; each takes several times its size.
     """
-    parts = range(0, len(values), _BATCH_CELLS)
+    parts = range(0, len(values), batch_cells)
     done = 0
     for first in parts:
-        here = slice(first, first + _BATCH_CELLS)
+        here = slice(first, first + batch_cells)
         some, which, floats = cells.where(here), changed[here], values[here]
         texts = format_floats(floats if which.all() else floats[which])
         stop = len(cells.data) if first == parts[-1] else int(some.ends[-1])

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import pytest
 from csv_text import NOT_BUILT, quoted
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from run_command import Done, clean_environment, run
 
 from noisify.core.native import PURE
-from noisify.formats.csv import numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,16 +105,14 @@ def both(table: bytes, *options: object) -> tuple[Done, Done]:
     noise=st.sampled_from(NOISE),
     read=st.sampled_from(READ),
     size=st.sampled_from([1, 30, 1 << 20]),
-    together=st.sampled_from([1, 3, 1 << 16]),
 )
-@example(b"x,y\n1,2\n\n3", NOISE[0], READ[0], 1, 1 << 16)
-@example(b'x,y\n"a"b,2\n# c,d\n3,"', NOISE[0], READ[3], 1, 1 << 16)
-@example(b"x,y\n1, 2 \n,7\n4,\n", NOISE[0], READ[0], 1 << 20, 3)
+@example(b"x,y\n1,2\n\n3", NOISE[0], READ[0], 1)
+@example(b'x,y\n"a"b,2\n# c,d\n3,"', NOISE[0], READ[3], 1)
+@example(b"x,y\n1, 2 \n,7\n4,\n", NOISE[0], READ[0], 1 << 20)
 def test_both_ways_give_the_same_bytes(
-    table: bytes, noise: tuple[str, ...], read: tuple[str, ...], size: int, together: int
+    table: bytes, noise: tuple[str, ...], read: tuple[str, ...], size: int
 ) -> None:
-    with mock.patch.object(numbers, "_BATCH_CELLS", together):
-        compiled, pure = both(table, *noise, *read, "--chunk-size", size)
+    compiled, pure = both(table, *noise, *read, "--chunk-size", size)
 
     assert outcome(pure) == outcome(compiled)
 

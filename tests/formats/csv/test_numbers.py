@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_command import noisy, normal_noise, run
 
-from noisify.formats.csv.numbers import CellParser, splice
+from noisify.core.native import PURE
+from noisify.formats.csv.numbers import CellParser, splice, splice_floats
 from noisify.formats.csv.types import Cells
 
 if TYPE_CHECKING:
@@ -403,6 +404,45 @@ def test_new_texts_take_the_place_of_the_changed_cells(
     spliced = splice(cells, np.array(changed), inside)
 
     assert expected == spliced.to_pybytes()
+
+
+def laid_out(texts: list[str]) -> Cells:
+    """Return cells with a delimiter after each, and one before all."""
+    ends = np.cumsum([len(text) + 1 for text in texts])
+    starts = ends - [len(text) for text in texts]
+    return Cells(("," + ",".join(texts) + "\n").encode(), starts, ends)
+
+
+@pytest.mark.parametrize("changed", [[True] * 7, [True, False, True, False, False, False, True]])
+@pytest.mark.parametrize("batch_cells", [1, 2, 3, 7, 8])
+def test_cells_may_be_written_a_few_at_a_time(batch_cells: int, changed: list[bool]) -> None:
+    texts = ["1", "22", "", "4.5", "-5", "6e3", "7"]
+    values = np.arange(7) / 4
+
+    found = splice_floats(laid_out(texts), np.array(changed), values, batch_cells)
+
+    new = [repr(v) if c else t for v, c, t in zip(values.tolist(), changed, texts, strict=True)]
+    assert ("," + ",".join(new) + "\n").encode() == b"".join(part.to_pybytes() for part in found)
+
+
+@pytest.mark.parametrize("odd", ["", "NA", " 2 ", "x"])
+@pytest.mark.parametrize("batch_cells", [1, 4, 5, 100])
+def test_cells_may_be_read_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, batch_cells: int, odd: str
+) -> None:
+    monkeypatch.setenv(PURE, "1")
+    flat = laid_out([*"123456789", odd, "11", "12"])
+    cells = Cells(flat.data, flat.starts.reshape(6, 2), flat.ends.reshape(6, 2))
+
+    found = CellParser(batch_cells=batch_cells).float_columns(cells)
+
+    expected = CellParser().float_columns(cells)
+    assert 2 == len(found)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        assert (one.valid is None, one.nulls) == (other.valid is None, other.nulls)
+        assert one.valid is None or one.valid.tolist() == other.valid.tolist()
+    np.testing.assert_array_equal([1, 3, 5, 7, 9, 11], found[0].values)
 
 
 def test_a_cell_that_is_all_there_is_can_become_nothing() -> None:
