@@ -206,15 +206,23 @@ class IndexedVariates(Variates):
     def drawn(self, distribution: str, lane: str, *parameters: float) -> Floats:
         """Return variates, made for a strip of the elements at a time."""
         make: Callable[..., Floats] = getattr(distributions, distribution)
-        index = self._index()
-        strip = _STRIPS.get(distribution, _STRIP)
-        if not strip or len(index) <= strip or self.has_several:
-            return make(partial(self._words, index=index), lane, *parameters)
-        out = np.empty(len(index))
-        for start in range(0, len(index), strip):
-            here = slice(start, start + strip)
-            out[here] = make(partial(self._words, index=index[here]), lane, *parameters)
-        return out
+        strip = 0 if self.has_several else _STRIPS.get(distribution, _STRIP)
+        return in_strips(
+            lambda index: make(partial(self._words, index=index), lane, *parameters),
+            self._index(),
+            strip,
+        )
+
+
+def in_strips(make: Callable[[Index], Floats], index: Index, strip: int) -> Floats:
+    """Return the variates at some indices, made for `strip` of them at a time; for all if 0."""
+    if not strip or len(index) <= strip:
+        return make(index)
+    out = np.empty(len(index))
+    for start in range(0, len(index), strip):
+        here = slice(start, start + strip)
+        out[here] = make(index[here])
+    return out
 
 
 @frozen(slots=True)

@@ -24,6 +24,7 @@ from noisify.streams.streams import (
     SequentialVariates,
     StreamName,
     StreamVariates,
+    in_strips,
     numpy_generator,
 )
 
@@ -114,17 +115,15 @@ class TestIndices:
     @given(CUTS)
     def test_any_cutting_gives_the_same(self, distribution, pure, cuts):
         edges = [0, *sorted(cuts), TOTAL]
-        with (
-            mock.patch.dict(os.environ, {PURE: pure}),
-            mock.patch.dict(
-                "noisify.streams.streams._STRIPS", dict.fromkeys(DISTRIBUTIONS, SMALL_STRIP)
-            ),
-        ):
-            whole = draw(variates(Positions.range(0, TOTAL)), distribution)
-            pieces = [
-                draw(variates(Positions.range(a, b)), distribution) for a, b in pairwise(edges)
-            ]
-        assert whole.tobytes() == np.concatenate(pieces).tobytes()
+
+        def made(index):
+            return draw(variates(Positions.range(index.start, index.stop)), distribution)
+
+        with mock.patch.dict(os.environ, {PURE: pure}):
+            whole = made(range(TOTAL))
+            strips = in_strips(made, range(TOTAL), SMALL_STRIP)
+            pieces = [made(range(a, b)) for a, b in pairwise(edges)]
+        assert whole.tobytes() == strips.tobytes() == np.concatenate(pieces).tobytes()
 
     @given(st.data())
     def test_a_box_gets_the_variates_of_its_flat_positions(self, data):
