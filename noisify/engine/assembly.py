@@ -189,10 +189,10 @@ class _Joined(_Whole):
 
     @override
     def add(self, at: int, made: PartResult) -> None:
-        path, whole = self.target(at), self.output.local_path()
-        data = made.files[str(path)].data
-        copy = self.opened.tasks.start_first(copy_part, (path, data, whole, self._size))
-        self._size += len(data)
+        one, whole = made.files[str(self.target(at))], self.output.local_path()
+        job = one.path, one.data, whole, self._size
+        copy = self.opened.tasks.start_first(copy_part, job)
+        self._size += len(one.data)
         self._copies.append(copy)
         while self._copies and self._copies[0].done():
             self._copies.popleft().result()
@@ -204,11 +204,19 @@ class _Joined(_Whole):
         made = [one.files[str(self.target(at))] for at, one in enumerate(done)]
         whole = self.output.local_path()
         if self.joining is not None and all(one.unchanged for one in made):
-            job = self.opened.part_jobs([None])[0]
-            self.opened.tasks.start_first(copy_input, (job, whole)).result()
+            whole.write_bytes(b"")  # its room is for the copy
+            self.replace(copy_input)
         elif end := self.end(made):
             with PartOfFile(whole, self._size) as output, naming(output):
                 write_all(output.file, end)
+
+    def replace(self, work: Callable[[Any], Path], *given: object) -> None:
+        """Replace the file by one that work(...) makes in the folder, in a task."""
+        whole = self.output.local_path()
+        job = self.opened.part_jobs([None])[0], *given, self.folder, whole
+        made = cast("Path", self.opened.tasks.start_first(work, job).result())
+        with naming(self.output):
+            made.replace(whole)
 
 
 class _Rewritten(_Joined):
@@ -238,15 +246,15 @@ class _Rewritten(_Joined):
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
         paths = [self.target(at) for at in range(len(jobs))]
-        job = self.opened.part_jobs([None])[0], self._write, paths, self.output.local_path()
-        self.opened.tasks.start_first(write_from_parts, job).result()
+        self.replace(write_from_parts, self._write, paths)
 
 
 def _new_folder(output: Output, kept: ExitStack) -> Path:
     """Make a folder for the parts of an output; closing `kept` removes it."""
     folder = register(folder_of_parts(output.local_path()))
     kept.callback(remove_folder, folder)
-    folder.mkdir()
+    mode = output.local_path().stat().st_mode & 0o777
+    folder.mkdir(mode | (mode & 0o444) >> 2)  # who may not read the output may not list its parts
     return folder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -14,10 +14,10 @@ from noisify.core.share import WHOLE, Share
 from noisify.core.urls import is_url, redacted
 from noisify.engine.job import make_all, passes_for
 from noisify.engine.open_input import OpenInput
-from noisify.files.file_output import FileOutput
+from noisify.files.folder_output import MemberOutput
 from noisify.files.multipart import Sent
 from noisify.files.output import Outputs, naming
-from noisify.files.temporary import new_temporary_folder
+from noisify.files.temporary import new_temporary_folder, remove
 from noisify.files.whole_output import PartOfFile
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 WriteWhole: TypeAlias = "Callable[[Source[Any], Sequence[Path], Output], None]"
 """Writes a file from those of its parts, given the input."""
-_COPIED = 1
-"""The size of the file of a part that has been copied, unless it never was larger."""
 
 
 class Started(Protocol):
@@ -76,12 +74,14 @@ class PartFile(NamedTuple):
     """The file of a part, which is joined with others.
 
     Attributes:
+        path: The file, unless its data were uploaded.
         data: The range of its bytes that the whole file has.
         end: The bytes after them.
         unchanged: Whether nothing in the part was changed, as far as its format tells.
         sent: The upload of the data, if they are uploaded.
     """
 
+    path: Path
     data: range
     end: bytes
     unchanged: bool
@@ -141,11 +141,11 @@ def survey_part(job: tuple[PartJob, Surveys]) -> Surveys:
 def make_part(job: PartJob) -> PartResult:
     """Make the outputs of a part; runs in another process."""
     passes = passes_for(len(job.wanted))
-    with _local_files(filter(is_url, job.joined)) as local:
+    with _own_files(job.joined) as own:
         wanted = [
             one._replace(
-                target=local.get(str(one.target), one.target),
-                mask=local.get(str(one.mask), one.mask),
+                target=own.get(str(one.target), one.target),
+                mask=own.get(str(one.mask), one.mask),
             )
             for one in job.wanted
         ]
@@ -158,10 +158,21 @@ def make_part(job: PartJob) -> PartResult:
             ragged = 0 if part is None else part.ragged()
             share = job.settings.share or WHOLE
             files = {
-                name: _to_join(opened, share, to, local.get(name, Path(name)))
-                for name, to in job.joined.items()
+                name: _to_join(opened, share, to, own[name]) for name, to in job.joined.items()
             }
             return PartResult([report.fields for report in reports], ragged, opened.keys, files)
+
+
+@contextmanager
+def _own_files(names: Iterable[str]) -> Iterator[dict[str, Path]]:
+    """Name files for outputs that are joined, by the names of these; remove them on failure."""
+    names = set(names)
+    with ExitStack() as failing, _local_files(filter(is_url, names)) as own:
+        for path in map(Path, names - own.keys()):
+            own[str(path)] = _new_file(path.parent, path.name)
+            failing.callback(remove, own[str(path)])
+        yield own
+        failing.pop_all()
 
 
 @contextmanager
@@ -198,7 +209,7 @@ def _to_join(opened: OpenInput, share: Share, target: PartTarget, path: Path) ->
             file.seek(data.start)
             sent = target.upload.send(file, len(data))
         file.seek(data.stop)
-        return PartFile(data, file.read(), not size, sent)
+        return PartFile(path, data, file.read(), not size, sent)
 
 
 def send_input(job: tuple[PartJob, PartUpload]) -> Sent:
@@ -208,49 +219,74 @@ def send_input(job: tuple[PartJob, PartUpload]) -> Sent:
         return upload.send(file, opened.input.size or 0)
 
 
-def copy_input(job: tuple[PartJob, Path]) -> None:
-    """Write the input as it is to a file; runs in another process."""
-    part, whole = job
+def copy_input(job: tuple[PartJob, Path, Path]) -> Path:
+    """Copy the input as it is to a new file in a folder; runs in another process.
+
+    The file has the mode of the one that it will replace.
+    """
+    part, folder, whole = job
+    made = _new_file(folder)
     with (
         OpenInput(part.path, part.settings) as opened,
         opened.input.open() as file,
-        PartOfFile(whole) as output,
+        MemberOutput(folder, Path(made.name), str(whole), whole) as output,
         naming(output),
     ):
         shutil.copyfileobj(file, output.file)
-        os.truncate(output.file.fileno(), output.file.tell())
+    return made
 
 
-def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path]) -> None:
-    """Write a file from those of its parts; runs in another process.
+def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path, Path]) -> Path:
+    """Write a new file in a folder from those of parts; runs in another process.
 
-    It gets its name when it is complete, since two that write to one file do not always write the
-    same.
+    The file has the mode of the one that it will replace.
     """
-    part, write, paths, whole = job
-    with OpenInput(part.path, part.settings) as opened, FileOutput(whole, unsynced=set()) as output:
+    part, write, paths, folder, whole = job
+    made = _new_file(folder)
+    with (
+        OpenInput(part.path, part.settings) as opened,
+        MemberOutput(folder, Path(made.name), str(whole), whole) as output,
+    ):
         write(opened.source, paths, output)
+    return made
+
+
+def _new_file(folder: Path, name: str = "whole") -> Path:
+    """Return the path for a file that no other run of a task writes.
+
+    What is joined is then the file of one run. One that is late makes nothing, once the client has
+    removed the folder.
+    """
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return folder / f"{stem}-{os.urandom(6).hex()}{suffix}"
 
 
 def copy_part(job: tuple[Path, range, Path, int]) -> None:
     """Copy a range of a part's file to its place in another one; runs in another process.
 
-    Then the part's file is cut to one byte, so that its disk space and memory are free for other
-    parts. If it is as short already, the same has been done before.
+    Then the part's file is removed, so that its disk space and memory are free for other parts,
+    and an empty file beside it says so. Another run that has it open can read it to its end.
 
     Raises:
         NoisifyError: If the file is too short.
     """
     path, data, whole, place = job
-    with path.open("r+b", buffering=0) as file:
-        if file.seek(0, os.SEEK_END) == _COPIED < data.stop:
-            return
-        with PartOfFile(whole, place) as output, naming(output):
+    done = path.with_suffix(".copied")
+    # `whole` is opened first: while the part's file is there, nothing has replaced `whole`
+    with PartOfFile(whole, place) as output, naming(output):
+        try:
+            file = path.open("rb", buffering=0)
+        except FileNotFoundError:
+            if done.exists():
+                return
+            raise
+        with file:
             file.seek(data.start)
-            copied = output.copy_from(file, len(data))
-        if copied < len(data) and file.seek(0, os.SEEK_END) != _COPIED:
-            raise NoisifyError("a part of it was cut short before it was joined", path=whole)
-        file.truncate(_COPIED)
+            if output.copy_from(file, len(data)) < len(data):
+                raise NoisifyError("a part of it was cut short before it was joined", path=whole)
+    with naming(output):
+        done.touch()
+    remove(path)
 
 
 def nothing(*_: object) -> None:

@@ -8,8 +8,10 @@ import io
 import os
 import pickle
 import shutil
+import stat
 import sys
 from concurrent.futures import Future
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -364,7 +366,7 @@ def test_parts_are_joined_on_the_way_and_take_no_room_any_more(
 
     def noting(job):
         folder = job.wanted[0].target.parent
-        left.append([path.stat().st_size for path in sorted(folder.iterdir())])
+        left.append([path.stat().st_size for path in folder.iterdir()])
         return part_work.make_part(job)
 
     class Noting(Twice):
@@ -374,7 +376,7 @@ def test_parts_are_joined_on_the_way_and_take_no_room_any_more(
     monkeypatch.setattr(sys.modules[__name__], "Twice", Noting)
 
     compare(inputs, tmp_path, in_parts, name, "-s", "0.5")
-    assert [[1] * made for made in range(len(left))] == left
+    assert [[0] * made for made in range(len(left))] == left
     assert len(left) > 2
 
 
@@ -404,7 +406,97 @@ def test_a_copy_that_is_killed_is_made_again(inputs, tmp_path, in_parts, monkeyp
     assert len(killed) > 2
 
 
-@pytest.mark.parametrize("size", [0, 2])
+def killed(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("name", "noise", "mask"),
+    [
+        ("plain.csv", "default", None), ("plain.csv", "default", ".arrow"),
+        ("table.parquet", "default", ".csv"), ("table.parquet", "nothing", None),
+        ("array.npy", "nothing", ".npz"), ("v3.zarr", "nothing", None),
+    ],
+)  # fmt: skip
+def test_a_task_that_is_late_changes_nothing(
+    inputs, tmp_path, in_parts, monkeypatch, name, noise, mask
+):
+    jobs = []
+
+    class Late(Twice):
+        def start_first(self, work, item):
+            if work.__name__ not in {"scan_part", "survey_part", "make_part"}:
+                self.again(jobs[-2:])
+            jobs.append((work, item))
+            return super().start_first(work, item)
+
+        def again(self, some):
+            for work, item in some:
+                with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+                    patch.setattr(part_work, "_to_join", killed)
+                    work(item)
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Late)
+    chosen = ("-c", "x") if name in TABLES else ()
+    masks = () if mask is None else ("--mask", tmp_path / f"mask{mask}")
+    compare(inputs, tmp_path, in_parts, name, *chosen, *NOISE[noise], *masks)
+    made = contents(tmp_path)
+
+    for job in jobs:
+        with suppress(NoisifyError):
+            Late().again([job])
+    assert made == contents(tmp_path)
+
+
+def test_a_copy_that_another_run_has_overtaken_copies_all_bytes(tmp_path, monkeypatch):
+    part, whole = tmp_path / "part.csv", tmp_path / "whole"
+    part.write_text("head and data")
+    whole.write_text("....")
+    copy_from = whole_output.PartOfFile.copy_from
+    copied = []
+
+    def overtaken(self, file, size):
+        if not copied:
+            copied.append(0)
+            part_work.copy_part(job)
+        copied.append(copy_from(self, file, size))
+        return copied[-1]
+
+    monkeypatch.setattr(whole_output.PartOfFile, "copy_from", overtaken)
+    job = part, range(9, 13), whole, 2
+    for _ in range(2):
+        part_work.copy_part(job)
+
+    assert ([0, 4, 4], "..data") == (copied, whole.read_text())
+    assert not part.exists()
+
+
+@pytest.mark.parametrize(("mode", "parts"), [(0o600, 0o700), (0o640, 0o700), (None, 0o755)])
+def test_who_may_not_read_the_output_reads_no_parts(
+    inputs, tmp_path, in_parts, monkeypatch, mode, parts
+):
+    out, seen = tmp_path / "cut" / "o.csv", set()
+    if mode is not None:
+        out.touch()
+        out.chmod(mode)
+
+    class Looking(Twice):
+        def start_first(self, work, item):
+            seen.update(stat.S_IMODE(path.stat().st_mode) for path in out.parent.glob(".*.parts"))
+            return super().start_first(work, item)
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Looking)
+    umask = os.umask(0o022)
+    try:
+        assert 0 == run(inputs / "plain.csv", "-o", out, *in_parts).status
+    finally:
+        os.umask(umask)
+
+    assert {parts} == seen
+    assert stat.S_IMODE(out.stat().st_mode) == (mode or 0o644)
+
+
+@pytest.mark.parametrize("size", [0, 1])
 def test_a_part_that_has_lost_bytes_is_not_joined(inputs, tmp_path, in_parts, monkeypatch, size):
     class Cutting(Twice):
         def start_first(self, work, item):
