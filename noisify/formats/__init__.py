@@ -129,4 +129,4 @@ def of_suffix(suffix: str) -> FormatEntry | None:
     return _OF_SUFFIX.get(suffix.lower())
 
 
-import_lazily(__name__, "arrays mask memory_frames memory_tables")
+import_lazily(__name__, "arrays mask mask_parts memory_frames memory_tables")

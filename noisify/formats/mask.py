@@ -19,10 +19,10 @@ import numpy as np
 from noisify.core.arrow_arrays import bools
 from noisify.core.chunk import Positions
 from noisify.core.errors import DataError, UsageError
-from noisify.core.lazy import LazyModule
 from noisify.core.lazy_libraries import pa
 from noisify.core.overriding import override
 from noisify.core.share import WHOLE
+from noisify.formats import mask_parts
 from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.arrow.output_file import WholeWrites
@@ -40,12 +40,10 @@ if TYPE_CHECKING:
     from noisify.core.chunk import Chunk, Column, Field
     from noisify.core.share import Share
     from noisify.files.output import Output
-    from noisify.formats import FormatEntry, mask_parts
+    from noisify.formats import FormatEntry
     from noisify.formats.arrays import ArrayWriter, Parts
     from noisify.formats.interface import AnyPiece, FieldArray, Source
     from noisify.formats.tables import TableWriter
-else:
-    mask_parts = LazyModule("noisify.formats.mask_parts")
 
 CHANGED, ORIGINAL = "changed", "original"
 """The members of an array's mask with values."""
