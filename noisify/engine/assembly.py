@@ -25,7 +25,7 @@ from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
 from noisify.files.output import naming
 from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderOutput
-from noisify.files.temporary import new_temporary_folder, register, remove_folder
+from noisify.files.temporary import new_temporary_folder, register, remove_shared_folder
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 from noisify.files.write_behind import write_all
 from noisify.formats.interface import Joining
@@ -252,7 +252,7 @@ class _Rewritten(_Joined):
 def _new_folder(output: Output, kept: ExitStack) -> Path:
     """Make a folder for the parts of an output; closing `kept` removes it."""
     folder = register(folder_of_parts(output.local_path()))
-    kept.callback(remove_folder, folder)
+    kept.callback(remove_shared_folder, folder)
     mode = output.local_path().stat().st_mode & 0o777
     folder.mkdir(mode | (mode & 0o444) >> 2)  # who may not read the output may not list its parts
     return folder

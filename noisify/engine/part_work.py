@@ -203,7 +203,8 @@ def _to_join(opened: OpenInput, share: Share, target: PartTarget, path: Path) ->
     size = path.stat().st_size
     data, sent = range(size), Sent([])
     if target.joining is not None:
-        data = target.joining.data(opened.source, share, path)
+        with naming(str(path)):
+            data = target.joining.data(opened.source, share, path)
     with path.open("rb") as file:
         if target.upload is not None:
             file.seek(data.start)
@@ -246,6 +247,7 @@ def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path, Path]
     with (
         OpenInput(part.path, part.settings) as opened,
         MemberOutput(folder, Path(made.name), str(whole), whole) as output,
+        naming(output),
     ):
         write(opened.source, paths, output)
     return made

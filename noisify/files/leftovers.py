@@ -12,13 +12,13 @@ from noisify.core.errors import NoisifyError
 from noisify.core.urls import is_url
 from noisify.files import multipart
 from noisify.files.file_output import temporary_stem
-from noisify.files.temporary import remove, remove_folder
+from noisify.files.temporary import GONE, remove, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_TEMPORARY = re.compile(r"(.+)\.[0-9a-f]{12}\.tmp(\.parts)?")
+_TEMPORARY = re.compile(rf"(.+)\.[0-9a-f]{{12}}\.tmp(\.parts({re.escape(GONE)})?)?")
 
 
 def remove_leftovers(targets: Iterable[str]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _temporary: set[Path] = set()
 _OWN = 0o700
+GONE = ".gone"
+"""What the name of a folder ends with while it is removed."""
 
 
 def register(path: Path) -> Path:
@@ -88,6 +90,18 @@ def remove_folder(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         unregister(folder)
+
+
+def remove_shared_folder(folder: Path) -> None:
+    """Remove a temporary folder in which other processes may still be making files.
+
+    It gets another name first: under the old one they find nothing, and make nothing any more.
+    """
+    gone = register(folder.with_name(f"{folder.name}{GONE}"))
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    remove_folder(gone)
+    remove_folder(folder)
 
 
 @atexit.register

@@ -319,7 +319,7 @@ def test_a_failure_names_the_output_and_leaves_nothing(inputs, tmp_path, in_part
 JOINED = ["plain.csv", "table.parquet"]
 
 
-def no_disk_space(*_):
+def no_disk_space(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -332,6 +332,28 @@ def test_a_disk_that_is_full_when_parts_are_joined(inputs, tmp_path, in_parts, m
     done = run(inputs / name, "-o", out, "--seed", 5, *in_parts)
 
     message = f"noisify: {out}: cannot be written: No space left on device\n"
+    assert (1, message) == (done.status, done.messages)
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "where"),
+    [
+        ("table.parquet", None, "noisify.formats.parquet.join.PartSink.copy_groups"),
+        ("one.zarr", ".npy", "noisify.engine.cut_file.write_mask"),
+    ],
+)
+def test_a_disk_that_is_full_is_told_with_the_output(
+    inputs, tmp_path, in_parts, monkeypatch, name, mask, where
+):
+    monkeypatch.setattr(where, no_disk_space)
+    out = tmp_path / "cut" / name
+    full = out if mask is None else tmp_path / "cut" / f"mask{mask}"
+    masks = () if mask is None else ("--mask", full)
+
+    done = run(inputs / name, "-o", out, *NOISE["nothing"], *masks, *in_parts)
+
+    message = f"noisify: {full}: cannot be written: No space left on device\n"
     assert (1, message) == (done.status, done.messages)
     assert [] == list((tmp_path / "cut").iterdir())
 

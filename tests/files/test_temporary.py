@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -148,10 +149,30 @@ def test_what_a_killed_run_left_of_its_outputs_is_removed(tmp_path):
     target.write_text("old")
     other.write_text("of another output")
     (tmp_path / ".o.csv.0123456789ab.tmp").write_text("half")
-    parts = tmp_path / ".o.csv.0123456789ab.tmp.parts"
-    parts.mkdir()
-    (parts / "part-00000").write_text("half")
+    for suffix in ("", ".gone"):
+        parts = tmp_path / f".o.csv.0123456789ab.tmp.parts{suffix}"
+        parts.mkdir()
+        (parts / "part-00000").write_text("half")
 
     remove_leftovers([str(target)])
 
     assert [other, target] == sorted(tmp_path.iterdir())
+
+
+def test_a_shared_folder_is_removed_while_another_process_makes_files_in_it(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "before").touch()
+    late, remove_tree = [], shutil.rmtree
+
+    def remove_while_others_write(folder, **_):
+        with pytest.raises(FileNotFoundError):
+            (shared / "late").touch()
+        late.append(folder)
+        remove_tree(folder, **_)
+
+    monkeypatch.setattr(temporary.shutil, "rmtree", remove_while_others_write)
+    temporary.remove_shared_folder(shared)
+
+    assert late
+    assert [] == list(tmp_path.iterdir())
