@@ -125,6 +125,8 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self._plain = [_is_plain(self.schema.field(leaf.column).type) for leaf in self.leaves]
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, PageHeader] = {}
+        every = range(self.metadata.num_row_groups)
+        self._first_group = next((at for at in every if self.metadata.row_group(at).num_rows), 0)
         self._styles: dict[tuple[object, ...], Style] = {}
         self._kinds_tell = not is_doubtful(self.metadata.created_by)
         """Whether chunks of a kind are encoded alike; old writers' statistics are not all used."""
@@ -437,9 +439,10 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         if needs_plain_pages(self.metadata.created_by):
             self._page_headers.update(dict.fromkeys(unknown, PageHeader()))
         elif unknown:
+            first = self.sizes(self._first_group)  # the same, whichever a worker encodes first
             with self.path.open("rb", buffering=0) as file:  # few bytes here and there
                 for leaf in unknown:
-                    file.seek(sizes[leaf].data_page)
+                    file.seek(first[leaf].data_page)
                     self._page_headers[leaf] = PageHeader.read(file.read(_LONGEST_HEADER))
         about = self.metadata.row_group(group)
         found = {}
