@@ -364,13 +364,21 @@ void put_numbers(PyObject* row, Py_ssize_t place, const std::array<chunks::Held,
     }
 }
 
-// Returns the type, encodings and codec of a chunk, and the numbers of its fields.
+void append_fields(const std::vector<Field>& fields, std::string& found) {
+    for (const Field& field : fields) {
+        found.push_back(static_cast<char>(field.number));
+        found.push_back(static_cast<char>(field.kind));
+    }
+}
+
+// Returns the type, encodings and codec of a chunk, and the numbers and types of its fields.
 std::string kind_of(const std::vector<Field>& chunk, const std::vector<Field>& metadata,
                     std::vector<Field>& inner) {
     std::string found;
-    for (const Field& field : chunk) found.push_back(static_cast<char>(field.number));
+    append_fields(chunk, found);
     for (const Field& field : metadata) {
         found.push_back(static_cast<char>(field.number));
+        found.push_back(static_cast<char>(field.kind));
         if (is_integer(field.kind)) {
             if (field.number == chunks::type || field.number == chunks::codec)
                 found.push_back(static_cast<char>(field.value));
@@ -378,7 +386,7 @@ std::string kind_of(const std::vector<Field>& chunk, const std::vector<Field>& m
             found.append(field.start, field.size);
         } else if (field.number == chunks::statistics && field.kind == kinds::structure) {
             Reader(field.start, field.size).fields(inner);
-            for (const Field& one : inner) found.push_back(static_cast<char>(one.number));
+            append_fields(inner, found);
         }
     }
     return found;

@@ -10,6 +10,7 @@ same rows; it leaves damaged or unusual records to the functions here.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, TypeAlias
 
 from noisify.formats.parquet import thrift
@@ -93,8 +94,8 @@ def _row(reader: thrift.Reader) -> Row:
     if METADATA in chunk and not about.fields.keys() >= required:
         raise nonsense("a column's description is not complete")
     for record, fields in ((chunk, _IN_CHUNK), (about, IN_METADATA)):
-        for place, (number, _) in fields.items():
-            if number in record and record.kind(number) in thrift.INTEGERS:
+        for place, (number, kind) in fields.items():
+            if number in record and record.kind(number) == kind:
                 row[place] = record[number]
             elif number in record and place in _REQUIRED:
                 raise nonsense("a number in a column's description is none")
@@ -103,18 +104,24 @@ def _row(reader: thrift.Reader) -> Row:
 
 
 def _kind(chunk: Record, about: Record) -> bytes:
-    """Return the type, encodings and codec of a chunk, and the numbers of its fields."""
-    found = bytearray(number & 255 for number in sorted(chunk.fields))
+    """Return the type, encodings and codec of a chunk, and the numbers and types of its fields."""
+    found = _fields(chunk)
     for number, (kind, value) in sorted(about.fields.items()):
-        found.append(number & 255)
+        found += bytes([number & 255, kind])
         if number in {_TYPE, _CODEC} and kind in thrift.INTEGERS:
             found.append(value & 255)
         elif number == ENCODINGS and kind == LIST:
             found += value
         elif number == STATISTICS and kind == STRUCT:
             inner, _ = thrift.read(value, depth=0)
-            found += bytes(inside & 255 for inside in sorted(inner.fields))
+            found += _fields(inner)
     return bytes(found)
+
+
+def _fields(record: Record) -> bytearray:
+    """Return the numbers and wire types of a record's fields."""
+    kinds = ((number & 255, kind) for number, (kind, _) in sorted(record.fields.items()))
+    return bytearray(chain.from_iterable(kinds))
 
 
 def encoded(rows: list[Row]) -> bytes | Items:
@@ -130,11 +137,11 @@ def _record(row: Row) -> Record:
     if row[REPLACED] is not None:
         chunk, _ = thrift.read(row[REPLACED], depth=1)
         for number in (PATH, KEY_VALUES):
-            about.put(number, LIST, chunk[METADATA].get(number))
+            about.put(number, *chunk[METADATA].fields.get(number, (LIST, None)))
         chunk.put(METADATA, STRUCT, about)
     for record, fields in ((chunk, _IN_CHUNK), (about, IN_METADATA)):
         for place, (number, kind) in fields.items():
-            if record.get(number) != row[place]:
+            if record.fields.get(number) != (kind, row[place]):
                 record.put(number, kind, row[place])
     return chunk
 

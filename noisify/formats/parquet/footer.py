@@ -335,7 +335,7 @@ def sum_up(group: RowGroup, count: int, start: int, ordinal: int, changed: set[i
         record.put(GROUP_OFFSET, I64, start)
     if ORDINAL in record:
         record.put(ORDINAL, I16, ordinal if ordinal < _MOST_ORDINALS else None)
-    if SORTING in record:
+    if SORTING in record and record.kind(SORTING) == LIST:
         order = thrift.Reader(record[SORTING]).value(LIST)
         noisy = [one[SORTED_COLUMN] in changed for one in order.values]
         kept = order.values[: noisy.index(True)] if True in noisy else order.values

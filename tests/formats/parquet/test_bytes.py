@@ -370,14 +370,37 @@ VALUES = st.deferred(
 RECORDS = st.dictionaries(st.integers(1, 300), VALUES, max_size=5).map(Record)
 
 
-def change_footer(path: Path, change: Callable[[Record], None]) -> None:
-    """Change the record of the first row group's second column, `n`."""
+OTHERWISE = {
+    thrift.I32: 3,
+    thrift.BINARY: b"abc",
+    thrift.STRUCT: Record(),
+    thrift.MAP: (thrift.I32 << 4 | thrift.I32, [(1, 2)]),
+}
+"""A value of each wire type."""
+
+
+def footer_of(path: Path) -> tuple[int, Record]:
+    """Return where the footer of a file starts, and its record."""
     data = path.read_bytes()
     start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-    record, _ = thrift.read(data, start)
-    change(record[4].values[0][1].values[1])
+    return start, thrift.read(data, start)[0]
+
+
+def write_footer(path: Path, pages: bytes, record: Record) -> None:
     written = thrift.written(record)
-    path.write_bytes(data[:start] + written + len(written).to_bytes(4, "little") + b"PAR1")
+    path.write_bytes(pages + written + len(written).to_bytes(4, "little") + b"PAR1")
+
+
+def change_group(path: Path, change: Callable[[Record], None]) -> None:
+    """Change the record of the first row group."""
+    start, record = footer_of(path)
+    change(record[4].values[0])
+    write_footer(path, path.read_bytes()[:start], record)
+
+
+def change_footer(path: Path, change: Callable[[Record], None]) -> None:
+    """Change the record of the first row group's second column, `n`."""
+    change_group(path, lambda group: change(group[1].values[1]))
 
 
 def test_a_number_in_the_footer_that_is_another_thing_is_passed_over(source: Path) -> None:
@@ -465,3 +488,60 @@ def test_row_groups_are_numbered_as_far_as_sixteen_bits_go(
         )
     ]
     assert [5, 60, 40, 4, expected] == found
+
+
+@pytest.mark.parametrize("kind", [thrift.I32, thrift.BINARY, thrift.STRUCT, thrift.MAP])
+def test_a_sort_order_that_is_another_thing_is_passed_over(source: Path, kind: int) -> None:
+    change_group(source, lambda group: group.put(4, kind, OTHERWISE[kind]))
+
+    target = noisy_file(source, "-s", 1, "-c", "x,n")
+
+    assert pq.read_table(target).num_rows == ROWS
+
+
+@pytest.mark.parametrize("pure", ["", "1"])
+@pytest.mark.parametrize("kind", [thrift.I32, thrift.BINARY, thrift.STRUCT, thrift.MAP])
+def test_texts_of_a_chunk_that_are_another_thing_are_kept(
+    source: Path, kind: int, pure: str
+) -> None:
+    other = OTHERWISE[kind]
+    change_footer(source, lambda chunk: chunk[3].put(8, kind, other))
+
+    target = source.with_name("out.parquet")
+
+    run(source, "-o", target, "-c", "n", "--seed", 1, variables={"NOISIFY_PURE": pure})
+
+    kept = footer_of(target)[1][4].values[0][1].values[1][3]
+    assert (kept.kind(8), kept[8]) == (kind, other)
+
+
+def test_chunks_with_a_field_of_another_type_have_a_style_of_their_own(source: Path) -> None:
+    table = pq.read_table(source, columns=["x"])
+    table = table.append_column("n", table["x"])
+    pq.write_table(table, source, bloom_filter_options={"x": {"ndv": 99}, "n": {"ndv": 99}})
+    change_footer(source, lambda chunk: chunk[3].put(14, thrift.BINARY, b"here"))
+
+    target = noisy_file(source, "-s", 1, "-c", "x,n")
+
+    found = [chunks(target, column)[0].bloom_filter_offset for column in (0, 1)]
+    assert [place is not None for place in found] == [True, False]
+
+
+def test_pages_are_as_in_the_first_row_group_whichever_gets_noise_first(tmp_path: Path) -> None:
+    first, second, source = (tmp_path / f"{name}.parquet" for name in ("first", "second", "both"))
+    for path, start, checked in ((first, 0, True), (second, 9, False)):
+        table = pa.table({"x": np.arange(9.0), "n": np.arange(start, start + 9)})
+        pq.write_table(table, path, use_dictionary=False, write_page_checksum=checked)
+    end, record = footer_of(first)
+    begin, other = footer_of(second)
+    for chunk in other[4].values[0][1].values:
+        chunk[3].put(9, thrift.I64, chunk[3][9] + end - 4)
+    record[4].values.append(other[4].values[0])
+    record.put(3, thrift.I64, 18)
+    write_footer(source, first.read_bytes()[:end] + second.read_bytes()[4:begin], record)
+
+    target = noisy_file(source, "-s", 1, "-c", "x", "--where", "n >= 9")
+
+    changed = chunks(target, 0)[1]
+    assert chunks(source, 0)[1].statistics != changed.statistics
+    assert 4 in first_header(target, changed.data_page_offset)
