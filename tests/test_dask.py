@@ -449,6 +449,21 @@ def test_a_scheduler_that_is_lost_ends_the_run(tmp_path, inputs, on_dask, monkey
     assert "noisify: the connection to the scheduler was lost" in done.messages
 
 
+def test_a_cluster_of_its_own_without_workers_ends_the_run(tmp_path, inputs, large, monkeypatch):
+    def close_workers(self):
+        for nanny in self._own.workers.values():
+            self._own.sync(nanny.close)
+
+    monkeypatch.setattr(dask_cluster.DaskCluster, "check_workers", close_workers)
+    out = ("--output-dir", tmp_path / "out", *SEED, "--engine", "dask", "-j", "1", *PARTS)
+
+    done = run(*inputs, *large, *out)
+
+    assert (1, 1) == (done.status, len(done.lines))
+    assert "noisify: all workers of the cluster have died" in done.messages
+    assert [] == list((tmp_path / "out").glob("*"))
+
+
 def test_the_file_of_a_scheduler_has_its_address(tmp_path, inputs, cluster):
     file = tmp_path / "scheduler.json"
     file.write_text(json.dumps({"address": cluster.scheduler_address}))

@@ -83,8 +83,13 @@ def process_all_on(
         passes=settings.passes if shown else nothing,
         unsynced=None,
     )
+
+    def check() -> None:
+        progress.check()
+        cluster.check_alive()
+
     with _Leaders(cluster, plain, part_bytes, progress) as leaders:
-        work = _in_order(batches, leaders.start, lambda: _TASKS_A_SLOT * slots, progress.check)
+        work = _in_order(batches, leaders.start, lambda: _TASKS_A_SLOT * slots, check)
         for batch, done in work:
             yield from (_as_typed(result, names) for result in done.results(batch))
             for one in batch:

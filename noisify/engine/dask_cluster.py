@@ -24,12 +24,14 @@ from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 _SECONDS_TO_ANSWER = 10
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 1 << 27, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
 """Lets glibc keep the memory of arrays: by Dask's own setting it maps each large one anew."""
+_ENDED = {"closed", "failed"}
+"""The states of a nanny that starts no worker any more."""
 _VECTOR = 4096
 """Elements of the test vector of each kind of random number."""
 
 
 class SchedulerLostError(NoisifyError):
-    """The connection to the scheduler was lost: no task has a result any more."""
+    """The scheduler or all workers were lost: no task has a result any more."""
 
 
 class DaskCluster:
@@ -47,6 +49,7 @@ class DaskCluster:
 
     def __init__(self, scheduler: str | None, workers: int) -> None:
         self._closing = ExitStack()
+        self._own: Any = None
         dask, distributed = _libraries()
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it logs tracebacks
         dask.config.set({"distributed.comm.timeouts.connect": _SECONDS_TO_ANSWER})
@@ -65,6 +68,7 @@ class DaskCluster:
                     silence_logs="CRITICAL",
                     env={"TMPDIR": str(folder)},
                 )
+                self._own = cluster
                 self._closing.callback(cluster.close)
                 client = distributed.Client(cluster)
             else:
@@ -113,6 +117,22 @@ class DaskCluster:
                 )
             if theirs != mine:
                 raise unlike(who, theirs, mine)
+
+    def check_alive(self) -> None:
+        """Refuse to wait for workers of this machine that do not come back.
+
+        Dask starts a worker that has died again, but only once if it dies while it starts.
+
+        Raises:
+            SchedulerLostError: If none is left.
+        """
+        if self._own is None:
+            return
+        if all(nanny.status.name in _ENDED for nanny in list(self._own.workers.values())):
+            raise SchedulerLostError(
+                "all workers of the cluster have died, and could not be started again; perhaps "
+                "they had too little memory: take fewer (-j)"
+            )
 
     def close(self) -> None:
         """Close the client, and the cluster if it was made here."""
