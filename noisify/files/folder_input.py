@@ -11,7 +11,7 @@ from noisify.core import urls
 from noisify.core.errors import DataError, NoisifyError, changed_error
 from noisify.core.lazy_libraries import shutil
 from noisify.core.overriding import override
-from noisify.files.folder_output import walk
+from noisify.files.folder_output import make_within, walk
 from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def copy_folder(folder: Path, target: Path, names: Container[str] | None = None)
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise DataError("is a link, which is not followed; copy the folder first", path=path)
         if path.is_dir():
-            made.mkdir(parents=True, exist_ok=True)
+            make_within(target, relative)
         elif names is None or relative.as_posix() in names:
             shutil.copyfile(path, made)
         else:
@@ -177,7 +177,7 @@ def copy_files(folder: Path, target: Path, names: Iterable[str]) -> None:
     where: Any = folder
     for name in names:
         made = target / name
-        made.parent.mkdir(parents=True, exist_ok=True)
+        make_within(target, Path(name).parent)
         if isinstance(where, RemoteFolder):
             where.copy(name, made)
         else:

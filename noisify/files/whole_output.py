@@ -116,9 +116,15 @@ class PartOfFolder(FolderOutput):
 
     @override
     def discard(self) -> None:
-        """Remove the folder of the part."""
+        """Remove the folder of the part; that of all parts too if the run has ended.
+
+        Libraries make it again if they write a file after it was removed.
+        """
         if hasattr(self, "folder"):
             remove_folder(self.folder)
+        if not self._whole.exists():
+            with contextlib.suppress(OSError):
+                folder_of_parts(self._whole).rmdir()
 
 
 def folder_of_parts(whole: Path) -> Path:

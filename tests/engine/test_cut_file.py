@@ -32,6 +32,7 @@ from noisify.files import multipart, whole_output
 from noisify.files.remote_folder_output import PartOfRemoteFolder
 from noisify.files.transport import Location
 from noisify.formats.datasets import storage
+from noisify.formats.zarr import source as zarr_source
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install 'noisify-cli[zarr]'")
 pytestmark = pytest.mark.filterwarnings("ignore:::zarr", "ignore:Consolidated metadata")
@@ -580,6 +581,38 @@ def test_a_part_that_is_late_makes_no_folder_again(inputs, tmp_path, in_parts, m
             work(item)
     assert 1 < len(late)
     assert [] == list((tmp_path / "cut").iterdir())
+
+
+@pytest.mark.parametrize("last", [whole_output.PartOfFolder, zarr_source])
+@pytest.mark.parametrize("name", STORES)
+def test_a_part_that_is_interrupted_makes_no_folder_again(
+    inputs, tmp_path, in_parts, monkeypatch, name, last
+):
+    late = []
+
+    class Stopped(Twice):
+        def map(self, work, items):
+            late.extend((work, item) for item in items)
+            raise NoisifyError("was stopped")
+
+    monkeypatch.setattr(sys.modules[__name__], "Twice", Stopped)
+    run(inputs / name, "-o", tmp_path / "cut" / "o", "-s", 1, *in_parts[:-1], "4000")
+    step = "open" if last is not zarr_source else "open_copy"
+    before = getattr(last, step)
+
+    def do_and_end(*arguments):
+        made = before(*arguments)
+        shutil.rmtree(parts)
+        return made
+
+    monkeypatch.setattr(last, step, do_and_end)
+    for work, item in late:
+        parts = whole_output.folder_of_parts(item.wanted[0].target)
+        parts.mkdir()
+        with pytest.raises(NoisifyError):
+            work(item)
+        assert [] == list((tmp_path / "cut").iterdir())
+    assert 1 < len(late)
 
 
 JOINED_MASKS = {
