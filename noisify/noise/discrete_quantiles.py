@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -261,8 +261,9 @@ def _normal(lower: Floats, upper: Floats) -> Floats:
 def _polynomial(order: int, asymmetry: float, square: Floats) -> Floats:
     """Return the polynomial of one order (divided by w if even) for `square` = w**2."""
     factor = asymmetry if order % 2 else 1.0
+    at = asymmetry * asymmetry
     rows = reversed(_EXPANSION[order - 1])
-    powers = [factor * float(np.polyval(row[::-1], asymmetry * asymmetry)) for row in rows]
+    powers = [factor * reduce(lambda value, c: value * at + c, row[::-1], 0.0) for row in rows]
     return polynomial(powers, square)
 
 
