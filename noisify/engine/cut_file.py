@@ -148,6 +148,8 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
     """Plan and make all outputs; closing `outputs` commits them."""
     for wanted in one.wanted:
         check_output(opened, wanted.target)
+        if wanted.mask is not None:
+            mask_format(opened, wanted.mask)
     plans = [opened.plan(wanted.request) for wanted in one.wanted]
     targets, masks = [], []
     for wanted, plan in zip(one.wanted, plans, strict=True):

@@ -277,6 +277,16 @@ def test_more_outputs_than_are_made_at_once(inputs, tmp_path, in_parts):
     assert contents(tmp_path / "local") == made
 
 
+def test_of_several_errors_the_first_is_that_of_the_whole(inputs, tmp_path, in_parts):
+    command = (inputs / "plain.csv", "-o", tmp_path / "o.csv", "--mask", tmp_path / "m.npy",
+               "-d", "shuffle", "-c", "x", "--key", "note")  # fmt: skip
+
+    local, cut = run(*command), run(*command, *in_parts)
+
+    assert "m.npy is not a name for the mask" in local.messages
+    assert (local.status, local.messages) == (cut.status, cut.messages)
+
+
 @pytest.mark.parametrize("noise", [("-s", "1"), ("-d", "stuck", "--rate", "50%", "-p", "run=20")])
 def test_ragged_rows_are_counted_once(tmp_path, in_parts, noise):
     source = tmp_path / "ragged.csv"
