@@ -17,6 +17,7 @@ from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from noisify.core.errors import NoisifyError, exists_error
 from noisify.core.urls import is_url
@@ -216,6 +217,13 @@ class _Task:
         if not self._future.done():
             self._future.cancel()
 
+    def abandon(self) -> None:
+        """Cancel the task, and end `result` in another thread.
+
+        That waits for ever if the worker died before it sent the result, and no other comes.
+        """
+        self._future.cancel()
+
 
 class _Ahead(NamedTuple):
     """A task that goes before others.
@@ -281,6 +289,7 @@ class _Leaders:
         self._progress = progress
         self._slots = cluster.slots()
         self._leading = 0
+        self._tasks: WeakSet[_Task] = WeakSet()
         self._counting = threading.Lock()
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(min(_LEADERS, self._slots), "noisify-lead")
@@ -325,15 +334,23 @@ class _Leaders:
         """
 
         def start(item: object, opened: _Open) -> _Task:
-            return _Task(self._cluster, work, item, opened)
+            return self._task(work, item, opened)
 
         for _, task in _in_order(items, start, self._share_of_slots, self._check):
             yield task.result()
 
+    def _task(
+        self, work: Callable[[Any], Any], item: object, opened: _Open, priority: int = 0
+    ) -> _Task:
+        task = _Task(self._cluster, work, item, opened, priority)
+        with self._counting:
+            self._tasks.add(task)
+        return task
+
     def start_first(self, work: Callable[[Any], Any], item: object) -> _Ahead:
         """Start work(item) on the cluster, before all that waits there."""
         opened = _Open()
-        return _Ahead(_Task(self._cluster, work, item, opened, priority=1), opened, self._check)
+        return _Ahead(self._task(work, item, opened, priority=1), opened, self._check)
 
     def _share_of_slots(self) -> int:
         """Return how many tasks each thread may have open."""
@@ -350,6 +367,10 @@ class _Leaders:
     def __exit__(self, *_: object) -> None:
         """Stop the threads; they remove what is not complete."""
         self._stopping.set()
+        with self._counting:
+            tasks = list(self._tasks)
+        for task in tasks:
+            task.abandon()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
