@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -298,15 +298,27 @@ def joined(columns: Sequence[Column]) -> Column:
     )
 
 
-def end_to_end(columns: Sequence[Column]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Return the values of columns one after the other, and their mask of valid ones."""
+class Masked(Protocol):
+    """Values, and a mask of the valid ones of the same shape, or None for all."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The values."""
+
+    @property
+    def valid(self) -> NDArray[np.bool_] | None:
+        """The mask."""
+
+
+def end_to_end(columns: Sequence[Masked]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the values of columns one after the other, along the last axis, and their mask."""
     if len(columns) == 1:
         return columns[0].values, columns[0].valid
     valid = None
     if any(column.valid is not None for column in columns):
-        masks = (np.ones(len(c.values), bool) if c.valid is None else c.valid for c in columns)
-        valid = np.concatenate(list(masks))
-    return np.concatenate([column.values for column in columns]), valid
+        masks = (np.ones(c.values.shape, bool) if c.valid is None else c.valid for c in columns)
+        valid = np.concatenate(list(masks), axis=-1)
+    return np.concatenate([column.values for column in columns], axis=-1), valid
 
 
 def blank(column: Column, like: Column) -> Column:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisify.core.chunk import BLOCK, Positions
+from noisify.core.chunk import BLOCK, Positions, end_to_end
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -59,11 +59,7 @@ class ColumnBatch:
     def joined(cls, parts: Sequence[ColumnBatch]) -> ColumnBatch:
         """Concatenate batches of the same fields, each at the positions after the last."""
         first = parts[0]
-        valid = None
-        if any(part.valid is not None for part in parts):
-            masks = (np.ones(p.values.shape, bool) if p.valid is None else p.valid for p in parts)
-            valid = np.concatenate(list(masks), axis=1)
-        values = np.concatenate([part.values for part in parts], axis=1)
+        values, valid = end_to_end(parts)
         start = int(first.positions.starts[0])
         positions = Positions.range(start, start + values.shape[1])
         return cls(first.names, first.number, positions, values, valid)

@@ -227,12 +227,7 @@ def copy_input(job: tuple[PartJob, Path, Path]) -> Path:
     """
     part, folder, whole = job
     made = _new_file(folder)
-    with (
-        OpenInput(part.path, part.settings) as opened,
-        opened.input.open() as file,
-        MemberOutput(folder, Path(made.name), str(whole), whole) as output,
-        naming(output),
-    ):
+    with _replacement(part, made, whole) as (opened, output), opened.input.open() as file:
         shutil.copyfileobj(file, output.file)
     return made
 
@@ -244,13 +239,22 @@ def write_from_parts(job: tuple[PartJob, WriteWhole, Sequence[Path], Path, Path]
     """
     part, write, paths, folder, whole = job
     made = _new_file(folder)
-    with (
-        OpenInput(part.path, part.settings) as opened,
-        MemberOutput(folder, Path(made.name), str(whole), whole) as output,
-        naming(output),
-    ):
+    with _replacement(part, made, whole) as (opened, output):
         write(opened.source, paths, output)
     return made
+
+
+@contextmanager
+def _replacement(
+    part: PartJob, made: Path, whole: Path
+) -> Iterator[tuple[OpenInput, MemberOutput]]:
+    """Open the input, and a new file that has the mode of the one it will replace."""
+    with (
+        OpenInput(part.path, part.settings) as opened,
+        MemberOutput(made.parent, Path(made.name), str(whole), whole) as output,
+        naming(output),
+    ):
+        yield opened, output
 
 
 def _new_file(folder: Path, name: str = "whole") -> Path:
