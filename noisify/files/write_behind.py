@@ -108,31 +108,26 @@ def _to_border(place: int) -> int:
 class WrittenBehind(OwnedInPieces):
     """A file that is written to the disk continuously, not all at the final sync.
 
-    Otherwise syncing a large output takes a good part of the run's time once more. Disk space is
-    preallocated, so that the system need not find it for every page, unless the disk is nearly
-    full. Flushing releases what was not used; preallocation never changes the file's size.
+    Otherwise syncing a large output takes a good part of the run's time once more.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        super().__init__(str(path), descriptor)
+    def __init__(self, name: str, descriptor: int) -> None:
+        super().__init__(name, descriptor)
         self._waiting = 0
-        self._preallocated = 0
         self._counting = Lock()
 
     def _wrote(self, count: int, end: int) -> None:
-        """Start writing to the disk and preallocate, each time enough bytes have been written."""
+        """Go on with the disk each time enough bytes have been written."""
         with self._counting:
             self._waiting += count
             if self._waiting < _WAITING_BYTES:
                 return
             self._waiting = 0
-            start = self._preallocated
-            if short := end + _WAITING_BYTES > start:
-                start = max(end, start)
-                self._preallocated = start + _PREALLOCATED_BYTES
+        self._go_on(end)
+
+    def _go_on(self, _: int) -> None:
+        """Start writing to the disk what was written up to some position."""
         self.start_writing()
-        if short:
-            preallocate(self._descriptor, start, _PREALLOCATED_BYTES)
 
     def start_writing(self) -> None:
         """Ask the system to start writing its cached pages of the file, where that is supported.
@@ -141,6 +136,29 @@ class WrittenBehind(OwnedInPieces):
         """
         if (start := _linux_function("sync_file_range")) is not None:
             start(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)  # errors show in the final sync
+
+
+class Preallocated(WrittenBehind):
+    """A file of one writer for which disk space is reserved ahead.
+
+    So the system need not find space for every page; nothing is reserved if the disk is nearly
+    full. Flushing releases what was not used; preallocation never changes the file's size.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        super().__init__(name, descriptor)
+        self._preallocated = 0
+
+    def _go_on(self, end: int) -> None:
+        """Start writing to the disk, and preallocate if little space is left."""
+        super()._go_on(end)
+        with self._counting:
+            start = self._preallocated
+            if short := end + _WAITING_BYTES > start:
+                start = max(end, start)
+                self._preallocated = start + _PREALLOCATED_BYTES
+        if short:
+            preallocate(self._descriptor, start, _PREALLOCATED_BYTES)
 
     def flush(self) -> None:
         """Release the preallocated space; no data is buffered here."""
@@ -193,7 +211,7 @@ def open_written_behind(path: Path) -> BinaryIO:
 def written_behind(path: Path, descriptor: int) -> BinaryIO:
     """Wrap a descriptor for write-behind; close it if that fails."""
     try:
-        return cast("BinaryIO", WrittenBehind(path, descriptor))
+        return cast("BinaryIO", Preallocated(str(path), descriptor))
     except BaseException:  # a signal too must not leave it open
         os.close(descriptor)
         raise
@@ -209,7 +227,7 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 
 def can_write_at(file: BinaryIO) -> bool:
     """Return whether a file supports `write_all_at`."""
-    return isinstance(file, WrittenBehind)
+    return isinstance(file, Preallocated)
 
 
 def write_all_at(file: BinaryIO, data: memoryview, place: int) -> None:

@@ -336,7 +336,6 @@ def no_disk_space(*_, **__):
 
 @pytest.mark.parametrize("name", JOINED)
 def test_a_disk_that_is_full_when_parts_are_joined(inputs, tmp_path, in_parts, monkeypatch, name):
-    monkeypatch.setattr(os, "copy_file_range", no_disk_space, raising=False)
     monkeypatch.setattr(whole_output, "write_all", no_disk_space)
     out = tmp_path / "cut" / name
 
@@ -367,28 +366,6 @@ def test_a_disk_that_is_full_is_told_with_the_output(
     message = f"noisify: {full}: cannot be written: No space left on device\n"
     assert (1, message) == (done.status, done.messages)
     assert [] == list((tmp_path / "cut").iterdir())
-
-
-COPY_FILE_RANGE = getattr(os, "copy_file_range", None)
-
-
-def copies_seven_bytes_and_fails(source, target, count):
-    if not COPY_FILE_RANGE or os.lseek(source, 0, os.SEEK_CUR) >= 7:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-    return COPY_FILE_RANGE(source, target, min(count, 7))
-
-
-@pytest.mark.parametrize("copying", [None, lambda *_: 0, copies_seven_bytes_and_fails])
-@pytest.mark.parametrize("name", JOINED)
-def test_systems_that_do_not_copy_ranges_of_files(
-    inputs, tmp_path, in_parts, monkeypatch, name, copying
-):
-    if copying is None:
-        monkeypatch.delattr(os, "copy_file_range", raising=False)
-    else:
-        monkeypatch.setattr(os, "copy_file_range", copying, raising=False)
-
-    compare(inputs, tmp_path, in_parts, name, "-s", "0.5")
 
 
 @pytest.mark.parametrize("name", JOINED)
