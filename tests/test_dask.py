@@ -125,7 +125,7 @@ def test_shards_and_resume_go_with_it(tmp_path, inputs, on_dask):
 
 def make_twice(monkeypatch):
     """Let each task run twice at the same time on its worker."""
-    started = dask_batch._tried
+    started = dask_batch.attempt
 
     def twice(*job):
         other = threading.Thread(target=started, args=job)
@@ -134,12 +134,12 @@ def make_twice(monkeypatch):
         other.join()
         return found
 
-    monkeypatch.setattr(dask_batch, "_tried", twice)
+    monkeypatch.setattr(dask_batch, "attempt", twice)
 
 
 def kill_a_worker(monkeypatch, mark, which):
     """Let the worker of the first task that is told by `which(work, item)` die in it, once."""
-    started = dask_batch._tried
+    started = dask_batch.attempt
 
     def dies_once(work, item, expected):
         if which(work, item) and not mark.exists():
@@ -148,7 +148,7 @@ def kill_a_worker(monkeypatch, mark, which):
             os._exit(1)
         return started(work, item, expected)
 
-    monkeypatch.setattr(dask_batch, "_tried", dies_once)
+    monkeypatch.setattr(dask_batch, "attempt", dies_once)
 
 
 def test_a_task_may_run_twice_at_once(tmp_path, inputs, on_dask, monkeypatch):

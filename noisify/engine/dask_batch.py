@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
-from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
@@ -21,9 +20,10 @@ from weakref import WeakSet
 
 from noisify.core.errors import NoisifyError, exists_error
 from noisify.core.urls import is_url
-from noisify.engine.batch import FileJob, FileResult, in_one_thread
+from noisify.engine.batch import FileJob, FileResult
 from noisify.engine.cut_file import may_be_cut, process_in_parts
-from noisify.engine.dask_cluster import SchedulerLostError, fingerprint, unlike
+from noisify.engine.dask_cluster import SchedulerLostError, fingerprint
+from noisify.engine.dask_work import attempt, check_wanted, make_files
 from noisify.engine.part_work import nothing
 from noisify.files import transport
 
@@ -45,7 +45,6 @@ BATCH_FILES = 256
 _TASKS_A_SLOT = 4
 _DONE_AHEAD = 16
 """The most finished results that wait for their turn, for each task that may be open."""
-_ATTEMPTS = 3
 _LEADERS = 32
 """The most files to cut at once."""
 
@@ -176,11 +175,11 @@ class _Task:
     ) -> None:
         opened.begin()
         self._future: Future = cluster.client.submit(
-            _tried,
+            attempt,
             work,
             item,
             fingerprint(),
-            key=f"{work.__name__.strip('_')}-{os.urandom(16).hex()}",
+            key=f"{work.__name__}-{os.urandom(16).hex()}",
             pure=False,
             priority=priority,
         )
@@ -303,10 +302,8 @@ class _Leaders:
 
     def _whole(self, batch: list[FileJob]) -> tuple[Callable[[Any], Any], object]:
         """Return the work on whole files and its argument."""
-        plain = replace(
-            self._settings, jobs=1, progress=_check_wanted, passes=nothing, clobber=True
-        )
-        return _work, (batch, plain)
+        plain = replace(self._settings, jobs=1, progress=check_wanted, passes=nothing, clobber=True)
+        return make_files, (batch, plain)
 
     def _lead(self, one: FileJob) -> list[FileResult]:
         """Make the outputs of a file in parts, or as a whole if it is not cut."""
@@ -383,61 +380,6 @@ def _failure(error: BaseException) -> NoisifyError:
             "its worker died each time it was tried; perhaps it had too little memory"
         )
     return NoisifyError(f"its worker failed: {type(error).__name__}: {error}")
-
-
-def _tried(work: Callable[[Any], Any], item: object, expected: dict[str, str]) -> Any:  # noqa: ANN401 - of the function
-    """Do some work, with up to three attempts if input or output fails; runs on a worker.
-
-    Raises:
-        NoisifyError: If it fails, or this worker might make other noise than the client.
-    """
-    if (mine := fingerprint()) != expected:
-        raise unlike(_this_worker(), mine, expected)
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return work(item)
-        except (OSError, NoisifyError) as error:
-            if isinstance(error, NoisifyError) and not _is_worth_a_try(error):
-                raise
-        _check_wanted(0)
-    return work(item)
-
-
-def _work(job: tuple[list[FileJob], Settings]) -> list[FileResult]:
-    """Make the outputs of some files; runs on a worker."""
-    files, settings = job
-    results = in_one_thread(files, settings)
-    for _ in range(_ATTEMPTS - 1):
-        failed = {result.path for result in results if _is_worth_a_try(result.failure)}
-        if not failed:
-            break
-        again = iter(in_one_thread([one for one in files if one.path in failed], settings))
-        results = [next(again) if result.path in failed else result for result in results]
-    for failure in (result.failure for result in results):
-        if failure is not None and _is_worth_a_try(failure):
-            failure.message += f", on {_this_worker()}"
-    return results
-
-
-def _check_wanted(_: int) -> None:
-    """Stop if nobody waits for the task any more.
-
-    Raises:
-        NoisifyError: If its client has cancelled it or is gone.
-    """
-    worker = import_module("distributed").get_worker()
-    task = worker.state.tasks.get(worker.get_current_task())
-    if task is None or task.state == "cancelled":
-        raise NoisifyError("was stopped")
-
-
-def _this_worker() -> str:
-    return f"worker {import_module('distributed').get_worker().address}"
-
-
-def _is_worth_a_try(failure: NoisifyError | None) -> bool:
-    """Return whether a failure is of input or output, not of the data or the request."""
-    return type(failure) is NoisifyError
 
 
 def _batches(files: Iterable[FileJob], most: int) -> Iterator[list[FileJob]]:
