@@ -143,7 +143,7 @@ def test_snakemake_makes_the_bytes_of_plain_runs(tmp_path, table, variables, sha
 
 
 def test_the_page_shows_the_examples():
-    files = [path.read_text(encoding="utf-8") for path in EXAMPLES.iterdir() if path.is_file()]
+    files = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py")]
     excerpts = [
         textwrap.dedent(block).strip("\n")
         for block in PAGES["docs/engines.md"].split("\n\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from page_examples import copy_samples
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -42,9 +43,11 @@ def shell(command, folder, environment):
 class TestMake:
     @pytest.fixture
     def built(self, tmp_path):
-        """A copy of the example, and of the sample data."""
-        shutil.copytree(EXAMPLES / "make", tmp_path / "make")
-        shutil.copytree(SAMPLES, tmp_path / "clean")
+        """A copy of the example, not of what a user has made by it, and of the sample data."""
+        (tmp_path / "make").mkdir()
+        for name in ("Makefile", "noise.toml"):
+            shutil.copy(EXAMPLES / "make" / name, tmp_path / "make")
+        copy_samples(tmp_path).rename(tmp_path / "clean")
         return tmp_path / "make"
 
     def make(self, folder, environment, *arguments):

@@ -9,6 +9,7 @@ from page_examples import (
     BLOCKS,
     PAGES,
     PROMPT,
+    ROOT,
     commands_and_outputs,
     copy_samples,
     page_makefile,
@@ -57,6 +58,17 @@ def samples(tmp_path, monkeypatch):
     folder = copy_samples(tmp_path)
     monkeypatch.chdir(folder)
     return folder
+
+
+def test_files_that_a_user_has_made_are_not_samples(tmp_path, monkeypatch):
+    ours = sorted(path.name for path in copy_samples(tmp_path).iterdir())
+    shutil.copy(ROOT / "sample_data" / "README.md", tmp_path / "sample_data")
+    (tmp_path / "sample_data" / "noisy.csv").touch()
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr("page_examples.ROOT", tmp_path)
+
+    assert ours == sorted(path.name for path in copy_samples(tmp_path / "copy").iterdir())
+    assert {"sensors.csv", "survey.h5", "recipe.toml"} < set(ours)
 
 
 @pytest.mark.parametrize("block", blocks("console"))

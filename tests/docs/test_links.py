@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [page for depth in ("", "*/", "docs/*/") for page in sorted(ROOT.glob(f"{depth}*.md"))]
+FOLDERS = ("", "benchmarks/", "docs/", "docs/*/", "examples/", "sample_data/")
+PAGES = [page for depth in FOLDERS for page in sorted(ROOT.glob(f"{depth}*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)

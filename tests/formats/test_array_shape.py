@@ -31,7 +31,7 @@ def test_a_source_says_the_shape_of_an_array(tmp_path, name, field, shape):
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 3)))
     Image.new("RGB", (5, 4)).save(tmp_path / "a.png")
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 4, 5), np.uint8), photometric="minisblack")
-    folder = SAMPLES if (SAMPLES / name).exists() else tmp_path
+    folder = tmp_path if (tmp_path / name).exists() else SAMPLES
     with OpenInput(folder / name, Settings()) as opened:
         fields = {one.name: one for one in opened.source.fields}
         assert shape == opened.source.array_shape(fields[field])

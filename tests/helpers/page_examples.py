@@ -51,9 +51,12 @@ def page_makefile(page):
 
 
 def copy_samples(folder):
-    """Copy the sample data into a folder and return where they are."""
+    """Copy the sample files, not what a user has made beside them; return where they are."""
     samples = folder / "sample_data"
-    shutil.copytree(ROOT / "sample_data", samples, ignore=shutil.ignore_patterns("*.py", "__*"))
+    samples.mkdir()
+    table = (ROOT / "sample_data" / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE):
+        shutil.copy(ROOT / "sample_data" / name, samples)
     return samples
 
 
