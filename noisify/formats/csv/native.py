@@ -71,7 +71,7 @@ def _byte(delimiter: bytes) -> int | None:
     return delimiter[0] if len(delimiter) == 1 and delimiter not in b'"\r\n' else None
 
 
-def cut(data: bytes, delimiter: bytes, *, at_end: bool) -> Cut | None:
+def cut(data: bytes | memoryview, delimiter: bytes, *, at_end: bool) -> Cut | None:
     """Find the whole records at the start of some bytes.
 
     Args:

@@ -73,7 +73,7 @@ def scan(data: bytes, delimiter: bytes) -> Scanned:
     firsts = [_first_record(data, delimiter, state) for state in STATES]
     ahead = sorted({offset for offset, _ in firsts if offset < len(data)}, reverse=True)
     last = ahead[0] if ahead else len(data)
-    end, rows, lines = _count(data[last:], delimiter)
+    end, rows, lines = _count(data, delimiter, last, len(data))
     before = count_lines(data, last)
     lines += before
     rest = {last: Track(end, rows, last, before)}
@@ -135,26 +135,27 @@ def _from_record(
         later: Where a record starts on another track, of which the rest is known.
         rest: The tracks from such places.
     """
-    end, rows, _ = _count(data[offset:later], delimiter)
+    end, rows, _ = _count(data, delimiter, offset, later)
     if end == BETWEEN:  # a record starts there on both tracks
         known = rest[later]
         return Track(known.end, rows + known.rows, offset, count_lines(data, offset))
-    end, rows, _ = _count(data[offset:], delimiter)
+    end, rows, _ = _count(data, delimiter, offset, len(data))
     return Track(end, rows, offset, count_lines(data, offset))
 
 
-def _count(data: bytes, delimiter: bytes) -> tuple[int, int, int]:
-    """Return the state after bytes that start with a record, and their records and line ends."""
-    found = native.cut(data, delimiter, at_end=False)
+def _count(data: bytes, delimiter: bytes, start: int, stop: int) -> tuple[int, int, int]:
+    """Return the state after a range that starts with a record, and its records and line ends."""
+    found = native.cut(memoryview(data)[start:stop], delimiter, at_end=False)
     if found is None:
-        found = cut_quickly(data, delimiter, at_end=False)
-    state, rows = _count_exactly(data, delimiter, found.used, found.rows)
-    rest = data[found.used :]
+        found = cut_quickly(data[start:stop], delimiter, at_end=False)
+    rest = data[start + found.used : stop]
+    state, rows = _count_exactly(rest, delimiter, found.rows)
     return state, rows, found.lines + count_lines(rest, len(rest))
 
 
-def _count_exactly(data: bytes, delimiter: bytes, place: int, rows: int) -> tuple[int, int]:
-    """Do the same as `_count`, going on record by record from a place between records."""
+def _count_exactly(data: bytes, delimiter: bytes, rows: int) -> tuple[int, int]:
+    """Return the state after bytes that start between records, and `rows` with those in them."""
+    place = 0
     while True:
         match = _LINE_ENDS.match(data, place)
         place = len(data) if match is None else match.end()
