@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from run_command import run, run_process
+from servers import file_server
 
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
 zarr = pytest.importorskip("zarr", reason="needs zarr")
@@ -249,6 +250,23 @@ def test_a_store_that_is_cut_is_resumed_as_one_output(tmp_path, large, on_dask):
     assert "1 of 1 files are finished" in run(*command, *PARTS).messages
     assert 0 == run(source, "-o", tmp_path / "local.zarr", *SEED, "-s", 1).status
     assert contents(tmp_path / "local.zarr") == contents(tmp_path / "dask" / "store.zarr")
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_store_on_a_web_server_is_cut(tmp_path, large, on_dask):
+    source = next(path for path in large if path.suffix == ".zarr")
+    zarr.consolidate_metadata(source)
+    local = run(source, "-o", tmp_path / "local.zarr", *SEED)
+    with file_server() as server:
+        for path in filter(Path.is_file, source.rglob("*")):
+            server.files[f"/{path.relative_to(source.parent)}"] = path.read_bytes()
+        url = f"{server.url}/store.zarr"
+        done = run(url, "-o", tmp_path / "dask.zarr", *SEED, *on_dask, *PARTS)
+        opened = [path for _, path, _ in server.requests if path == "/store.zarr/zarr.json"]
+
+    assert (0, local.messages) == (done.status, done.messages)
+    assert len(opened) > 6  # once for each part, at least
+    assert contents(tmp_path / "local.zarr") == contents(tmp_path / "dask.zarr")
 
 
 def test_several_large_files_are_made_side_by_side(tmp_path, large, inputs, on_dask):

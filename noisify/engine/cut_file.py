@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError
-from noisify.core.share import Share
+from noisify.core.share import WHOLE, Share
 from noisify.core.urls import is_url
 from noisify.engine.assembly import Assembly
 from noisify.engine.batch import FileJob, FileResult, as_failure
@@ -42,6 +42,7 @@ from noisify.files import codecs
 from noisify.files.folder_output import walk
 from noisify.files.multipart import MOST_SENDERS, S3_SIZES, can_share
 from noisify.files.output import Outputs
+from noisify.files.remote import is_web_store
 from noisify.formats.mask import is_joined_from_files, write_mask
 from noisify.formats.parquet import join as parquet_join
 
@@ -71,14 +72,11 @@ def process_in_parts(
         tasks: Works on the parts.
         uploaded: The sizes of the parts of uploads.
     """
-    most = -(-_size(one) // part_bytes)
-    if any(is_url(name) for wanted in one.wanted for name in _names(wanted)):
-        most = min(most, MOST_SENDERS)
     notes: list[str] = []
     settings = replace(
         settings,
         note=notes.append,
-        share=Share(1, most),
+        share=WHOLE,
     )
     try:
         opened = CutInput(one, settings, tasks, uploaded)
@@ -86,7 +84,7 @@ def process_in_parts(
         return None
     try:
         with opened, Outputs() as outputs:
-            count = opened.parts(most)
+            count = opened.parts(_most_parts(one, opened, part_bytes))
             if count <= 1:
                 return None
             opened.count = count
@@ -100,6 +98,17 @@ def process_in_parts(
     except (NoisifyError, OSError, MemoryError) as error:
         return FileResult(one.path, (), notes, as_failure(error, one.path))
     return FileResult(one.path, reports, notes)
+
+
+def _most_parts(one: FileJob, opened: CutInput, part_bytes: int) -> int:
+    """Return into how many parts a file may be cut, by its size."""
+    size = _size(one)
+    if is_web_store(one.path):
+        size = opened.bytes_of(opened.source.fields)
+    most = max(1, -(-size // part_bytes))
+    if any(is_url(name) for wanted in one.wanted for name in _names(wanted)):
+        return min(most, MOST_SENDERS)
+    return most
 
 
 def _size(one: FileJob) -> int:
@@ -117,7 +126,9 @@ def _size(one: FileJob) -> int:
 
 def may_be_cut(one: FileJob, settings: Settings, part_bytes: int) -> bool:
     """Return whether a file is large, and might be cut as far as names and options tell."""
-    if settings.share is not None or _size(one) <= part_bytes:
+    if settings.share is not None:
+        return False
+    if _size(one) <= part_bytes and not is_web_store(one.path):
         return False
     return all(map(_takes_parts, one.wanted))
 

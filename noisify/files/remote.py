@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1 << 15
 _KEPT_BLOCKS = 128
 _MOST_AHEAD = 1 << 23
+_WEB = {"http", "https"}
 
 
 class Blocks:
@@ -246,6 +247,11 @@ class RangeReader(io.RawIOBase):
         return len(data)
 
 
+def is_web_store(url: str) -> bool:
+    """Return whether a URL names a Zarr store on a web server, whose size nobody knows."""
+    return urls.scheme(url) in _WEB and PurePosixPath(urls.path_of(url)).suffix == ".zarr"
+
+
 def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
     """Look up a URL; return a file that is read in ranges, a folder, or else a stream.
 
@@ -253,8 +259,7 @@ def open_remote(url: str) -> RemoteFile | RemoteFolder | BinaryIO:
         NoisifyError: If there is no such file, or it cannot be reached.
     """
     location = Location(url)
-    place = PurePosixPath(urls.path_of(url))
-    if urls.scheme(url) in {"http", "https"} and place.suffix == ".zarr":
+    if is_web_store(url):
         return WebFolder(location)
     found = location.look_up()
     if found.get("type") == "directory":
@@ -277,7 +282,7 @@ def expand(names: Sequence[str]) -> list[str]:
     """
     every: list[str] = []
     for name in names:
-        if not urls.is_url(name) or urls.scheme(name) in {"http", "https"}:
+        if not urls.is_url(name) or urls.scheme(name) in _WEB:
             every.append(name)
         elif any(character in name for character in "*?["):
             location = Location(name)
@@ -295,6 +300,8 @@ def expand(names: Sequence[str]) -> list[str]:
 
 def size_of(url: str) -> int | None:
     """Return the size of a remote file or folder, or None if it is unknown or there is none."""
+    if is_web_store(url):
+        return None
     try:
         location = Location(url)
         found = location.look_up()

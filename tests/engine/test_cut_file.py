@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from noises import IN_ORDER
 from run_command import run
-from servers import LEAST_PART
+from servers import LEAST_PART, file_server
 
 from noisify.cli import batch
 from noisify.core.errors import NoisifyError
@@ -181,6 +181,10 @@ def contents(place):
         path.relative_to(place).as_posix(): path.read_bytes() if path.is_file() else "folder"
         for path in place.rglob("*")
     }
+
+
+def files(folder):
+    return [(name, data) for name, data in contents(folder).items() if data != "folder"]
 
 
 def compare(inputs, tmp_path, in_parts, name, *noise):
@@ -873,6 +877,22 @@ def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path
         url = put_folder(lake, inputs / name, "in.zarr")
 
         assert 0 == run(url, "-o", tmp_path / name, "-s", 1, "--seed", 5, "-q").status
+
+
+@pytest.mark.parametrize("noise", [("-c", "x", "-s", "1"), ("-s", "0.1sd"), ("-d", "shuffle")])
+def test_a_store_on_a_web_server_is_cut(inputs, tmp_path, in_parts, noise):
+    noise = (*noise, "--seed", 5, "-q")
+    local = run(inputs / "v3.zarr", "-o", tmp_path / "local.zarr", *noise)
+    with file_server() as server:
+        server.files = {f"/v3.zarr/{name}": data for name, data in files(inputs / "v3.zarr")}
+        url = f"{server.url}/v3.zarr"
+        done = run(url, "-o", tmp_path / "cut.zarr", *noise, *in_parts[:-1], "4000")
+        chunks = [path for _, path, _ in server.requests if path == "/v3.zarr/x/c/0/0"]
+
+    assert (local.status, local.messages) == (done.status, done.messages)
+    unlisted = {("x/readme", b"as it is")}
+    assert set(files(tmp_path / "local.zarr")) - unlisted == set(files(tmp_path / "cut.zarr"))
+    assert len(chunks) < 10  # not by each part
 
 
 def test_a_part_uploads_no_more_files_when_another_run_has_begun(tmp_path, lake, monkeypatch):
