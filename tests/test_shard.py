@@ -263,6 +263,11 @@ def test_a_shard_is_a_number_of_a_count(value):
     assert f"--shard '{value}' is not K/N with K from 1 to N, such as 3/8" in done.messages
     assert ("the first is 1" in done.messages) == value.startswith("0/")
 
+    done = run("--seed", 1, given=PLAIN.encode(), variables={"NOISIFY_SHARD": value})
+
+    assert 2 == done.status
+    assert f": NOISIFY_SHARD '{value}' is not K/N with K from 1 to N" in done.messages
+
 
 @pytest.mark.parametrize(
     ("options", "message"),

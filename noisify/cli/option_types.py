@@ -190,8 +190,12 @@ class Read(ParamType):
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
-        """Read the value."""
-        return self._read(value, param.opts[-1] if param is not None else self.name)
+        """Read the value; errors name the option, or the environment variable that gave it."""
+        if param is None:
+            return self._read(value, self.name)
+        source = ctx.get_parameter_source(param.name or "") if ctx is not None else None
+        given = param.envvar if source is click.core.ParameterSource.ENVIRONMENT else None
+        return self._read(value, str(given or param.opts[-1]))
 
 
 class FileName(Path):

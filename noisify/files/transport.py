@@ -189,6 +189,10 @@ def remote_errors(url: str, done: str) -> Iterator[None]:
         raise exists_error(url) from None
     except failures() as error:
         raise _explained(url, done, error) from None
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint"):  # what botocore says, without a class
+            raise
+        raise UsageError(f"cannot be {done}: {error}; check AWS_ENDPOINT_URL", path=url) from None
 
 
 def failures() -> tuple[type[BaseException], ...]:

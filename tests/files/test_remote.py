@@ -582,6 +582,12 @@ def test_a_host_that_is_not_there_is_one_line():
     assert (done.status, done.lines) == (1, [f"noisify: http://127.0.0.1:9/t.csv: {why}"])
 
 
+def test_an_endpoint_that_is_no_url_is_one_line():
+    done = run("s3://lake/t.csv", "-s", 1, "--seed", 1, variables={"AWS_ENDPOINT_URL": "head"})
+    why = "cannot be read: Invalid endpoint: head; check AWS_ENDPOINT_URL"
+    assert (done.status, done.lines) == (2, [f"noisify: s3://lake/t.csv: {why}"])
+
+
 @pytest.mark.parametrize(
     ("missing", "url", "install"),
     [

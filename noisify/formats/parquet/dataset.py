@@ -221,7 +221,9 @@ def _check_alike(source: ParquetSource, first: ParquetSource) -> None:
 def _described(fields: dict[str, Any], name: str | None) -> str:
     if name is None:
         return "has its columns in another order"
-    return f"has {name!r} as {fields[name].type}" if name in fields else f"has no column {name!r}"
+    if name not in fields:
+        return f"has no column {name!r}"
+    return f"has {name!r} as {fields[name].type}{'' if fields[name].nullable else ' not null'}"
 
 
 class DatasetSink(Sink[RowGroupSlice, EncodedSlice]):

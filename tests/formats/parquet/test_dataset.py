@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = 900
+REQUIRED = pa.schema([pa.field("x", pa.float64(), nullable=False), ("l", pa.list_(pa.float64()))])
 
 
 @pytest.fixture
@@ -150,6 +151,7 @@ def test_summaries_of_the_old_files_are_left_out_with_a_note(folder: Path) -> No
     [
         (pa.table({"x": [0.5]}), "has no column 'l'"),
         (pa.table({"x": ["a"], "l": [[0.5]]}), "has 'x' as string"),
+        (pa.table({"x": [0.5], "l": [[0.5]]}, REQUIRED), "has 'x' as double not null where"),
         (pa.table({"l": [[0.5]], "x": [0.5]}), "has its columns in another order"),
     ],
 )
