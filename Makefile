@@ -98,13 +98,14 @@ sanitize: $(VENV)/.installed-test
 	cp -r noisify $(SANITIZED)/
 	find $(SANITIZED) -name '_*.so' -delete
 	$(COMPILE) noisify/formats/csv/_csv.cpp -o $(SANITIZED)/noisify/formats/csv/_csv.abi3.so
+	$(COMPILE) noisify/formats/parquet/_pages.cpp -o $(SANITIZED)/noisify/formats/parquet/_pages.abi3.so
 	$(COMPILE) noisify/formats/parquet/_thrift.cpp -o $(SANITIZED)/noisify/formats/parquet/_thrift.abi3.so
 	$(COMPILE) noisify/kernels/_kernels.cpp -o $(SANITIZED)/noisify/kernels/_kernels.abi3.so
 	$(COMPILE) noisify/streams/_variates.cpp -o $(SANITIZED)/noisify/streams/_variates.abi3.so
 	PYTHONPATH=$(SANITIZED) NOISIFY_REQUIRE_COMPILED=1 ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	    $(BIN)/pytest tests/formats/csv/test_native.py tests/formats/csv/test_both_ways.py \
-	    tests/formats/parquet/test_thrift.py \
+	    tests/formats/parquet/test_thrift.py tests/formats/parquet/test_small_chunks.py \
 	    tests/streams/test_compiled.py tests/kernels
 
 fix: $(VENV)/.installed-check

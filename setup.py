@@ -63,7 +63,12 @@ def extensions() -> Iterator[Extension]:
         "noisify/formats/csv/_csv.cpp",
         headers=("noisify/formats/csv/_csv_numbers.hpp",),
     )
-    yield extension("noisify.formats.parquet._thrift", "noisify/formats/parquet/_thrift.cpp")
+    for name in ("_pages", "_thrift"):
+        yield extension(
+            f"noisify.formats.parquet.{name}",
+            f"noisify/formats/parquet/{name}.cpp",
+            headers=("noisify/formats/parquet/_thrift.hpp",),
+        )
     yield extension(
         "noisify.kernels._kernels",
         "noisify/kernels/_kernels.cpp",

@@ -33,7 +33,7 @@ ENCRYPTED = "has encrypted columns; decrypt it first"
 
 # Fields of ColumnChunk and ColumnMetaData
 _FILE_PATH, METADATA, _CRYPTO = 1, 3, 8
-_TYPE, ENCODINGS, PATH, _CODEC, KEY_VALUES = 1, 2, 3, 4, 8
+TYPE, ENCODINGS, PATH, CODEC, KEY_VALUES = 1, 2, 3, 4, 8
 STATISTICS, ENCODING_STATISTICS, SIZE_STATISTICS = 12, 13, 16
 _IN_CHUNK = {
     CHUNK_OFFSET: (2, I64),
@@ -108,7 +108,7 @@ def _kind(chunk: Record, about: Record) -> bytes:
     found = _fields(chunk)
     for number, (kind, value) in sorted(about.fields.items()):
         found += bytes([number & 255, kind])
-        if number in {_TYPE, _CODEC} and kind in thrift.INTEGERS:
+        if number in {TYPE, CODEC} and kind in thrift.INTEGERS:
             found.append(value & 255)
         elif number == ENCODINGS and kind == LIST:
             found += value

@@ -20,7 +20,7 @@ from noisify.formats.arrow.columns import EXACT
 from noisify.formats.arrow.nested import retyped, values_at, with_values
 from noisify.formats.parquet import chunk_records as records
 from noisify.formats.parquet import footer as parts
-from noisify.formats.parquet import thrift
+from noisify.formats.parquet import small_chunks, thrift
 from noisify.formats.parquet.thrift import LIST, STRUCT, Items, Record
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from noisify.formats.parquet.chunk_records import Row
+    from noisify.formats.parquet.small_chunks import PageStyle
 
 MOST_ROWS = 64 << 20
 """The most rows that Arrow puts in one row group."""
@@ -288,6 +289,75 @@ def encode(
         style: How to encode them.
         write: Called with the bytes of pages as they are made; None to return them.
     """
+    if write is None and (made := _small(columns, style)) is not None:
+        return made
+    return _with_arrow(columns, style, write)
+
+
+def _small(columns: Sequence[tuple[Fit, Sequence[pa.Array]]], style: Style) -> list[Encoded] | None:
+    """Encode small columns of numbers with the compiled part; None if Arrow must encode them."""
+    rows = len(columns[0][1][0])
+    if style.filtered or not 0 < rows <= small_chunks.MOST_ROWS:
+        return None
+    alike: dict[tuple[pa.DataType, bool], list[int]] = {}
+    for place, (fit, arrays) in enumerate(columns):
+        fits = fit.raw is None and arrays[0].type == fit.kind
+        if len(arrays) > 1 or len(arrays[0]) != rows or not fits:
+            return None
+        alike.setdefault((fit.kind, fit.nullable), []).append(place)
+    found: dict[int, Encoded] = {}
+    for (kind, nullable), places in alike.items():
+        known = _page_style(style, kind, nullable=nullable)
+        if known is None:
+            return None
+        made = _compiled([columns[place][1][0] for place in places], known)
+        if made is None:
+            return None
+        found.update(zip(places, made, strict=True))
+    return [found[place] for place in range(len(columns))]
+
+
+@lru_cache(maxsize=64)
+def _page_style(style: Style, kind: pa.DataType, *, nullable: bool) -> PageStyle | None:
+    """Return how the compiled part encodes a type, if that gives the same bytes as Arrow's writer.
+
+    Other versions of Arrow may write other headers, so it is tried once.
+    """
+    found = small_chunks.page_style(style.options, kind, nullable=nullable)
+    if found is None:
+        return None
+    samples = small_chunks.samples(kind, nullable=nullable)
+    fit = Fit(kind, nullable, ())
+    expected = _with_arrow([(fit, [values]) for values in samples], style)
+    made = _compiled(samples, found) or []
+    return found if list(map(_bytes_of, made)) == list(map(_bytes_of, expected)) else None
+
+
+def _bytes_of(chunk: Encoded) -> tuple[bytes, bytes | Items]:
+    """Return the bytes of a chunk's pages and record."""
+    return bytes(chunk.pages), records.encoded([chunk.row])
+
+
+def _compiled(arrays: Sequence[pa.Array], style: PageStyle) -> list[Encoded] | None:
+    """Encode small column chunks of one type and length with the compiled part, if it can."""
+    made = small_chunks.encode(arrays, style)
+    if made is None:
+        return None
+    pages, rows = memoryview(made[0]), made[1]
+    encoded, at = [], 0
+    for row in rows:
+        stop = at + row[records.STORED]
+        encoded.append(Encoded(pages[at:stop], row))
+        at = stop
+    return encoded
+
+
+def _with_arrow(
+    columns: Sequence[tuple[Fit, Sequence[pa.Array]]],
+    style: Style,
+    write: Callable[[Any], Any] | None = None,
+) -> list[Encoded]:
+    """Encode column chunks with Arrow."""
     fields, values = [], []
     for number, (fit, arrays) in enumerate(columns):
         storable = [fit.storable(each) for each in arrays]

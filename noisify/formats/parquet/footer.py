@@ -21,6 +21,7 @@ from noisify.formats.parquet.chunk_records import (
     KIND,
     OFFSET_INDEX,
     OFFSET_INDEX_LENGTH,
+    RECORD,
     STORED,
     UNCOMPRESSED,
     VALUES,
@@ -100,12 +101,16 @@ class ChunkSize(NamedTuple):
         decoded: Its approximate size in memory.
         stored: Its size in the file.
         data_page: The offset of its first data page.
+        start: The offset of its first page.
+        values: The number of its values.
         kind: Equal for chunks that are encoded alike.
     """
 
     decoded: int
     stored: int
     data_page: int
+    start: int
+    values: int
     kind: bytes
 
 
@@ -141,7 +146,7 @@ class Footer:
         self._count = 0
         self._starts = [0]
         self._sizes: dict[int, tuple[ChunkSize, ...]] = {}
-        self._kinds: dict[bytes, bytes] = {}
+        self._kinds: dict[bytes, tuple[bytes, bytes]] = {}
         self._first: RowGroup | None = None
         """The first row group, which is already read to check the file."""
         try:
@@ -207,9 +212,14 @@ class Footer:
         return self._sizes[index]
 
     def _size(self, row: Row) -> ChunkSize:
-        kind = self._kinds.setdefault(row[KIND], row[KIND])
-        decoded = max(row[UNCOMPRESSED], _VALUE_BYTES * row[VALUES])
-        return ChunkSize(decoded, row[STORED], row[DATA_PAGE], kind)
+        kind = self._kinds.setdefault(row[KIND], (row[KIND], row[RECORD]))[0]
+        values = row[VALUES]
+        decoded = max(row[UNCOMPRESSED], _VALUE_BYTES * values)
+        return ChunkSize(decoded, row[STORED], row[DATA_PAGE], first_page(row), values, kind)
+
+    def example(self, kind: bytes) -> bytes:
+        """Return the ColumnChunk record of a chunk of a kind."""
+        return self._kinds[kind][1]
 
     def _read_group(self, index: int) -> RowGroup:
         try:

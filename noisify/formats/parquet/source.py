@@ -33,6 +33,7 @@ from noisify.formats.arrow.nested import (
 from noisify.formats.arrow.tables import LeavesSource, RowSlice
 from noisify.formats.colocated import FieldsByPlace
 from noisify.formats.interface import Reading
+from noisify.formats.parquet import small_chunks
 from noisify.formats.parquet.column_chunk import PageHeader, Stored, fit_of, style_of
 from noisify.formats.parquet.footer import Footer, unreadable
 from noisify.formats.parquet.leaf_checks import (
@@ -377,11 +378,34 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         if raw.arrays is not None:
             return {leaf: raw.arrays[leaf] for leaf in leaves}
         leaves = list(leaves)
-        plain = [leaf for leaf in leaves if self._plain[leaf]]
-        columns = self._read(raw.group, plain).columns if plain else []
-        read = dict(zip(plain, columns, strict=True))
-        read |= {leaf: self.read_leaf(raw.group, leaf) for leaf in leaves if leaf not in read}
+        small = self._small_chunks(raw.group, leaves)
+        try:
+            read = self._arrow_arrays(raw.group, [leaf for leaf in leaves if leaf not in small])
+        except DataError:
+            small, read = {}, self._arrow_arrays(raw.group, leaves)  # for an error that names all
+        read |= small
         return {leaf: whole(read[leaf]) for leaf in leaves}
+
+    def _arrow_arrays(
+        self, group: int, leaves: Sequence[int]
+    ) -> dict[int, pa.Array | pa.ChunkedArray]:
+        """Read leaves of a row group with Arrow."""
+        plain = [leaf for leaf in leaves if self._plain[leaf]]
+        columns = self._read(group, plain).columns if plain else []
+        read = dict(zip(plain, columns, strict=True))
+        return read | {leaf: self.read_leaf(group, leaf) for leaf in leaves if leaf not in read}
+
+    def _small_chunks(self, group: int, leaves: Sequence[int]) -> dict[int, pa.Array]:
+        """Read the small chunks of plain numbers among leaves of a row group, if they are whole."""
+        if not small_chunks.in_use() or is_remote(self.path) or self.footer.short_by:
+            return {}
+        kinds = {
+            leaf: (self.leaves[leaf].type, self.leaves[leaf].nullable)
+            for leaf in leaves
+            if self._plain[leaf]
+        }
+        sizes, rows = self.sizes(group), self.metadata.row_group(group).num_rows
+        return small_chunks.read(self.path, self.footer.example, sizes, kinds, rows)
 
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
