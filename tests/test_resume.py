@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
+from noisify.files import folder_output, versions
+
 SEED = ("--seed", 5)
 
 
@@ -131,18 +133,67 @@ def test_shards_and_replicates_keep_records_too(tmp_path, days):
     assert "2 of 2 files" in resumed(days, out, "-s", 1, "--replicates", 2, "--shard", "1/2")
 
 
-def test_a_folder_of_parquet_is_one_output(tmp_path):
+@pytest.fixture
+def table(tmp_path):
     folder = tmp_path / "table"
     folder.mkdir()
     for name in "ab":
         pq.write_table(pa.table({"x": np.arange(5.0)}), folder / f"{name}.parquet")
-    out = tmp_path / "out"
-    resumed([folder], out, "-s", 1)
+    return folder
 
-    assert "1 of 1" in resumed([folder], out, "-s", 1)
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_of_parquet_is_one_output(tmp_path, table):
+    out = tmp_path / "out"
+    resumed([table], out, "-s", 1)
+
+    assert "1 of 1" in resumed([table], out, "-s", 1)
     (out / "table" / "b.parquet").unlink()
-    done = run(folder, "--output-dir", out, *SEED, "--resume", "-s", 1)
-    assert "table: is a folder with files in it" in done.messages
+    done = run(table, "--output-dir", out, *SEED, "--resume", "-s", 1)
+    assert "table: is a folder with files in it, and not as a run of" in done.messages
+    assert "with --resume left it; remove it, or give another --output-dir" in done.messages
+    assert ["a.parquet"] == [path.name for path in (out / "table").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "told"),
+    [(versions, "write_text", ""), (folder_output, "sync_new_names", "1 of 1 files are finished")],
+)
+def test_a_folder_is_finished_once_it_has_its_name(
+    tmp_path, table, monkeypatch, module, step, told
+):
+    out, whole = tmp_path / "out", getattr(module, step)
+
+    def killed(*given):
+        whole(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, killed)
+        assert 130 == run(table, "--output-dir", out, *SEED, "--resume", "-s", 1).status
+    assert (told != "") == (out / "table").exists()
+    assert told in resumed([table], out, "-s", 1)
+    assert 0 == run(table, "-o", tmp_path / "plain", *SEED, "-s", 1).status
+    assert contents(tmp_path / "plain") == contents(out / "table")
+
+
+def test_a_folder_that_a_run_left_is_replaced_if_its_input_has_changed(tmp_path, table):
+    out = tmp_path / "out"
+    resumed([table], out, "-s", 1)
+    (table / "b.parquet").unlink()
+    pq.write_table(pa.table({"x": np.arange(9.0)}), table / "a.parquet")
+
+    kept = run(table, "--output-dir", out, *SEED, "--resume", "-s", 1, "--no-clobber")
+    assert (2, True) == (kept.status, "table: exists, and --no-clobber" in kept.messages)
+    assert "" == resumed([table], out, "-s", 1)
+
+    assert 0 == run(table, "-o", tmp_path / "plain", *SEED, "-s", 1).status
+    assert contents(tmp_path / "plain") == contents(out / "table")
+    assert "1 of 1 files are finished" in resumed([table], out, "-s", 1)
+    assert [".noisify", "table"] == sorted(path.name for path in out.iterdir())
 
 
 def test_with_no_clobber_only_files_that_are_not_ours_are_in_the_way(tmp_path, days):

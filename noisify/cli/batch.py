@@ -97,7 +97,7 @@ def make_outputs(
     shown = False if arguments.quiet else arguments.progress
     progress = Progress(sum(size or 0 for size in sizes), len(inputs), check_stopped, shown=shown)
     settings = settings_of(progress)
-    files = _jobs(inputs, outputs, sizes, found, arguments)
+    files = _jobs(inputs, outputs, sizes, found, arguments, finished)
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))
     outcome = _Outcome(found, arguments, notes, side_files, several=len(inputs) > 1)
     folder = arguments.output_dir
@@ -210,12 +210,18 @@ def _jobs(
     sizes: Sequence[int | None],
     found: Sequence[Run],
     arguments: Arguments,
+    finished: FinishedOutputs | None,
 ) -> Iterator[FileJob]:
     appended = (arguments.replicates or 1) if arguments.append else 0
     for path, targets, size in zip(inputs, outputs, sizes, strict=True):
         wanted = [
             OutputRequest(
-                target, one.request_for(path), arguments.mask, arguments.mask_values, appended
+                target,
+                one.request_for(path),
+                arguments.mask,
+                arguments.mask_values,
+                appended,
+                None if finished is None else finished.record_of(path, target),
             )
             for target, one in zip(targets, found, strict=True)
         ]

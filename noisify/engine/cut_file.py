@@ -164,7 +164,8 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
     plans = [opened.plan(wanted.request) for wanted in one.wanted]
     targets, masks = [], []
     for wanted, plan in zip(one.wanted, plans, strict=True):
-        targets.append(outputs.open(open_target(opened, wanted.target, [one.path])))
+        output = open_target(opened, wanted.target, [one.path], record=wanted.record)
+        targets.append(outputs.open(output))
         masks.append(_open_mask(opened, wanted, plan, outputs))
     with ExitStack() as kept:
         bounds = opened.bounds(max(plan.halo for plan in plans))

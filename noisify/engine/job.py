@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noisify.engine.open_input import Settings
+    from noisify.files.folder_output import FolderRecord
     from noisify.files.output import Output
     from noisify.formats.interface import Part, Sink
     from noisify.formats.mask import MaskSink
@@ -47,6 +48,7 @@ class OutputRequest(NamedTuple):
         mask_values: Whether the mask also holds the original values.
         appended: The number of noisy copies after the original rows; 0 for one copy without the
             original.
+        record: Records the output if it is a folder; None without `--resume`.
     """
 
     target: str | Path
@@ -54,6 +56,7 @@ class OutputRequest(NamedTuple):
     mask: str | Path | None = None
     mask_values: bool = False
     appended: int = 0
+    record: FolderRecord | None = None
 
 
 AT_ONCE = 8
@@ -230,7 +233,7 @@ def _task(
 ) -> loop.Task:
     """Open an output and its mask for a plan."""
     inputs = [] if opened.settings.in_place else [opened.given]
-    output = outputs.open(open_target(opened, wanted.target, inputs, part))
+    output = outputs.open(open_target(opened, wanted.target, inputs, part, wanted.record))
     noised = frozenset(field.name for field in plan.noised)
     source = opened.source
     if plan.row_steps and source.row_elements is not None and not can_write_at(output.file):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from noisify.engine.open_input import OpenInput
     from noisify.files.codecs import Compression
+    from noisify.files.folder_output import FolderRecord
     from noisify.files.output import Output
     from noisify.formats.interface import Part
 
@@ -28,6 +29,7 @@ def open_target(
     target: str | Path,
     inputs: Sequence[str | Path],
     part: Part[Any] | None = None,
+    record: FolderRecord | None = None,
 ) -> Output:
     """Open an output for an input, a folder if the input is a folder.
 
@@ -36,6 +38,7 @@ def open_target(
         target: The output.
         inputs: The inputs that it must not be.
         part: The part of the input that is worked on, or None for all of it.
+        record: Records the output if it is a folder.
 
     Raises:
         UsageError: If the output cannot be written there.
@@ -49,9 +52,13 @@ def open_target(
         if is_url(target) and settings.in_place:
             raise UsageError("is a folder by URL, which --in-place cannot replace", path=target)
         if is_url(target):
-            return remote_folder_output.RemoteFolderOutput(opened.input.path, str(target))
+            return remote_folder_output.RemoteFolderOutput(opened.input.path, str(target), record)
         return folder_output.FolderOutput(
-            local, target, in_place=settings.in_place, clobber=settings.clobber
+            local,
+            target,
+            in_place=settings.in_place,
+            clobber=settings.clobber,
+            record=record,
         )
     return _open_file(opened, target, inputs)
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.lazy_libraries import ctypes, shutil
@@ -32,6 +32,33 @@ _RENAME_EXCHANGE = _RENAME_SWAP = 2
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
+class FolderRecord(Protocol):
+    """The record of an output that is a folder."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the folder may replace the one that is there."""
+
+    def write(self, made: Path | str) -> None:
+        """Record that the folder is complete, once it gets its name, and where it was made."""
+
+
+def check_replaced(record: FolderRecord | None, name: str) -> None:
+    """Refuse to replace a folder with files in it, unless its record allows that.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    if record is None:
+        raise UsageError("is a folder with files in it; give another name", path=name)
+    if not record.replaces:
+        raise UsageError(
+            "is a folder with files in it, and not as a run of this command with --resume left it; "
+            "remove it, or give another --output-dir",
+            path=name,
+        )
+
+
 class FolderOutput(Output):
     """A folder that appears with all its files, or not at all.
 
@@ -40,18 +67,26 @@ class FolderOutput(Output):
         target: The folder to make; it may exist if it is empty.
         in_place: Whether it replaces `source`.
         clobber: Whether an existing empty folder may be replaced.
+        record: Records the folder before it gets its name, and may let it replace another.
 
     Raises:
         UsageError: If the target is not an empty folder, or lies inside the source or around it.
     """
 
     def __init__(
-        self, source: Path | None, target: str | Path, *, in_place: bool, clobber: bool
+        self,
+        source: Path | None,
+        target: str | Path,
+        *,
+        in_place: bool,
+        clobber: bool,
+        record: FolderRecord | None = None,
     ) -> None:
         self.name = str(target)
+        self._record = record
         self._source = None if source is None else source.resolve()
         self._target = Path(os.path.realpath(target))
-        self._in_place = in_place
+        self._replaces = in_place
         if str(target) == STANDARD_OUTPUT:
             raise UsageError(
                 f"{source or 'the input'} is a folder, and its copy is one too; name it with -o"
@@ -70,7 +105,8 @@ class FolderOutput(Output):
         if self._target.exists() and not clobber:
             raise exists_error(self.name)
         if self._target.exists() and any(self._target.iterdir()):
-            raise UsageError("is a folder with files in it; give another name", path=self.name)
+            check_replaced(self._record, self.name)
+            self._replaces = True
 
     def _check_source(self, source: Path) -> None:
         """Refuse the input as the target, and a folder in it or around it."""
@@ -110,7 +146,9 @@ class FolderOutput(Output):
         """Rename the folder to the target, then remove the folder that it replaces."""
         for place, _, _ in os.walk(self.folder):
             sync_folder(Path(place))
-        if not self._in_place:
+        if self._record is not None:
+            self._record.write(self.folder)
+        if not self._replaces:
             if self._target.exists():  # it is empty, or this would have been refused
                 shutil.copymode(self._target, self.folder)
                 if os.name == "nt":

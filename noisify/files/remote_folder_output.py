@@ -10,17 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.overriding import override
 from noisify.files.folder_input import RemoteFolder, copy_files, names_in
-from noisify.files.folder_output import FolderOutput
+from noisify.files.folder_output import FolderOutput, check_replaced
 from noisify.files.remote_output import check_writable
 from noisify.files.temporary import new_temporary_path, register, remove_folder
 from noisify.files.transport import Location, remote_errors
 
-_INCOMPLETE = ".noisify.incomplete"
+if TYPE_CHECKING:
+    from noisify.files.folder_output import FolderRecord
+
+INCOMPLETE = ".noisify.incomplete"
 """The name of the marker, which engines ignore as they do all hidden files."""
 _DESCRIBES = {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata", "_SUCCESS"}
 
@@ -31,13 +35,17 @@ class RemoteFolderOutput(FolderOutput):
     Args:
         source: The input folder.
         target: The URL.
+        record: Records the folder before it is complete, and may let it replace another.
 
     Raises:
         UsageError: If it cannot be written by URL, something is there, or it is in the input.
     """
 
-    def __init__(self, source: Path | RemoteFolder, target: str) -> None:
+    def __init__(
+        self, source: Path | RemoteFolder, target: str, record: FolderRecord | None = None
+    ) -> None:
         self.name = urls.redacted(target)
+        self._record = record
         self._source = source if isinstance(source, Path) else None
         check_writable(target)
         if isinstance(source, RemoteFolder) and target.startswith(f"{source.url}/"):
@@ -45,8 +53,8 @@ class RemoteFolderOutput(FolderOutput):
         self._location = Location(target)
         with remote_errors(target, "written"):
             self._left = set(self._location.list_files())
-        if self._left and _INCOMPLETE not in self._left:
-            raise UsageError("is a folder with files in it; give another name", path=self.name)
+        if self._left and INCOMPLETE not in self._left:
+            check_replaced(record, self.name)
         self.folder = new_temporary_path()
         self._uploaded: list[str] = []
         self._run = b""
@@ -57,9 +65,9 @@ class RemoteFolderOutput(FolderOutput):
 
     def _start(self) -> None:
         """Mark it as incomplete, and remove what is left of an earlier run."""
-        self._uploaded.append(_INCOMPLETE)
-        self._location.put(_INCOMPLETE, self._run)
-        for left in sorted(self._left - {_INCOMPLETE}):
+        self._uploaded.append(INCOMPLETE)
+        self._location.put(INCOMPLETE, self._run)
+        for left in sorted(self._left - {INCOMPLETE}):
             self._location.remove(left)
 
     def share_out(self, run: bytes) -> None:
@@ -93,7 +101,9 @@ class RemoteFolderOutput(FolderOutput):
             for name in self._names():
                 self._uploaded.append(name.as_posix())
                 self._upload(name)
-            self._location.remove(_INCOMPLETE)
+            if self._record is not None:
+                self._record.write(self._location.url)
+            self._location.remove(INCOMPLETE)
         self._uploaded.clear()
         remove_folder(self.folder)
 
@@ -101,7 +111,7 @@ class RemoteFolderOutput(FolderOutput):
         """Remove what was uploaded, and the temporary folder."""
         if self._run and self._uploaded:
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "read"):
-                self._uploaded += self._location.list_files().keys() - {_INCOMPLETE}
+                self._uploaded += self._location.list_files().keys() - {INCOMPLETE}
         while self._uploaded:
             name = self._uploaded.pop()
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "removed"):
@@ -141,7 +151,7 @@ class PartOfRemoteFolder(RemoteFolderOutput):
     def _check_run(self) -> None:
         found = None
         with contextlib.suppress(FileNotFoundError):
-            found = self._location.get(_INCOMPLETE)
+            found = self._location.get(INCOMPLETE)
         if found != self._run:
             raise NoisifyError("is no longer written by this run", path=self.name)
 

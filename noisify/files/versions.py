@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ITSELF = "."
+"""The name of a file that is not in a folder, in its version."""
 _DIGEST_BYTES = 16
 
 
@@ -50,10 +52,10 @@ def _remote_version(url: str) -> list[list[object]]:
         with transport.remote_errors(url, "read"):
             return [[name, *state[:2]] for name, state in location.list_files().items()]
     told = transport.version_of(about)
-    return [[".", about.get("size"), told[0]]] if told else []
+    return [[ITSELF, about.get("size"), told[0]]] if told else []
 
 
-def state(target: str) -> dict[str, object]:
+def state(target: str) -> dict[str, Any]:
     """Return what identifies an output's content: size and checksum, or by URL its version.
 
     Raises:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
-from noisify.files import transport
+from noisify.files import remote_folder_output, transport, versions
 
 pytestmark = pytest.mark.slow
 
@@ -91,9 +91,42 @@ def test_it_is_resumed_as_one_output(lake, table):
     assert 0 == run(*command, "--resume").status
     assert "1 of 1 files are finished" in run(*command, "--resume").messages
     lake.put("table/a.parquet", (table / DATA[1]).read_bytes())
+    lake.put("out/table/mine", b"")
     done = run(*command, "--resume")
     assert (2, 1) == (done.status, len(done.lines))
-    assert "s3://lake/out/table: is a folder with files in it; give another name" in done.messages
+    assert "s3://lake/out/table: is a folder with files in it, and not as a" in done.messages
+    lake.client.delete_object(Bucket="lake", Key="out/table/mine")
+    done = run(*command, "--resume")
+    assert (0, False) == (done.status, "finished" in done.messages)
+    assert "1 of 1 files are finished" in run(*command, "--resume").messages
+    assert 0 == run("s3://lake/table/", "-o", "s3://lake/plain", "-s", 1, "--seed", 1).status
+    assert on_s3(lake, "plain") == on_s3(lake, "out/table")
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "told"),
+    [(versions, "write_text", ""), (remote_folder_output, "remove_folder", "1 of 1 files are")],
+)
+def test_it_is_finished_once_it_is_complete(lake, table, monkeypatch, module, step, told):
+    whole = getattr(module, step)
+
+    def killed(*given):
+        patch.undo()
+        patch.setattr(remote_folder_output.RemoteFolderOutput, "discard", lambda _: None)
+        whole(*given)
+        raise KeyboardInterrupt
+
+    command = (table, "--output-dir", "s3://lake/out", "-s", 1, "--seed", 1, "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, killed)
+        assert 130 == run(*command).status
+    marker = "table/.noisify.incomplete"
+    assert (told == "") == (marker in on_s3(lake, "out"))
+    done = run(*command)
+    assert 0 == done.status
+    assert told in done.messages
+    assert 0 == run(table, "-o", "s3://lake/plain", "-s", 1, "--seed", 1).status
+    assert on_s3(lake, "plain") == on_s3(lake, "out/table")
 
 
 def test_a_folder_that_is_incomplete_is_replaced(lake, tmp_path, table, monkeypatch):
