@@ -527,3 +527,20 @@ def test_a_large_object_on_s3_is_uploaded_in_parts(tmp_path, lake):
         assert (tmp_path / name).read_bytes() == lake.get(name)
         assert len(lake.parts(name)) == 3
     assert [] == lake.uploads()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".zarr"])
+def test_a_mask_on_s3_is_written_from_what_parts_return(
+    tmp_path, large, on_dask, lake, monkeypatch, suffix
+):
+    mark = tmp_path / "died"
+    kill_a_worker(monkeypatch, mark, lambda work, _: work.__name__ == "make_part")
+    source = next(path for path in large if path.suffix == suffix)
+    common = (source, *SEED, "-d", "impulse", "--rate", "5%", "-q")
+    assert 0 == run(*common, "-o", tmp_path / "o", "--mask", tmp_path / "m.npz").status
+
+    done = run(*common, "-o", tmp_path / "p", "--mask", "s3://lake/m.npz", *on_dask, *PARTS)
+
+    assert (0, "", True) == (done.status, done.messages, mark.exists())
+    assert (tmp_path / "m.npz").read_bytes() == lake.get("m.npz")
+    assert (["m.npz"], []) == ([*lake.objects()], [*lake.uploads()])

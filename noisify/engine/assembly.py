@@ -18,6 +18,7 @@ from noisify.engine.part_work import (
     copy_input,
     copy_part,
     make_part,
+    nothing,
     send_input,
     write_from_parts,
 )
@@ -249,6 +250,53 @@ class _Rewritten(_Joined):
         self.replace(write_from_parts, self._write, paths)
 
 
+def _no_data(*_: object) -> range:
+    return range(0)
+
+
+_RETURNED = Joining(_no_data, nothing)
+"""All of such a file follows its data, so its task returns it."""
+
+
+class _Returned(_Remote):
+    """A mask by URL that this process writes from what parts return of it.
+
+    Nothing of it is on a server before it is complete.
+
+    Args:
+        opened: The input.
+        output: The mask, open.
+        write: Writes it.
+        url: Its name.
+        kept: Removes what parts returned.
+    """
+
+    def __init__(
+        self, opened: CutInput, output: Output, write: WriteWhole, url: str, kept: ExitStack
+    ) -> None:
+        super().__init__(opened, output, None, url)
+        self._write = write
+        self._folder = kept.enter_context(new_temporary_folder())
+
+    def _path(self, at: int) -> Path:
+        return self._folder / f"part-{at:05}"
+
+    @override
+    def joined(self, at: int) -> dict[str, PartTarget]:
+        return {self.url: PartTarget(None, _RETURNED)}
+
+    @override
+    def add(self, at: int, made: PartResult) -> None:
+        """Write what a part returned to the disk, and free its memory."""
+        with naming(self.output):
+            self._path(at).write_bytes(made.files.pop(self.url).end)
+
+    @override
+    def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
+        with naming(self.output):
+            self._write(self.opened.source, list(map(self._path, range(len(jobs)))), self.output)
+
+
 def _new_folder(output: Output, kept: ExitStack) -> Path:
     """Make a folder for the parts of an output; closing `kept` removes it."""
     folder = register(folder_of_parts(output.local_path()))
@@ -358,6 +406,8 @@ class Assembly:
         kept: ExitStack,
     ) -> _Whole:
         if how is not None and not isinstance(how, Joining):
+            if is_url(target):
+                return _Returned(self._opened, output, how, str(target), kept)
             return _Rewritten(self._opened, output, how, kept)
         if is_url(target):
             return _Uploaded(self._opened, cast("RemoteOutput", output), how, str(target))

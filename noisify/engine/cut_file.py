@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from noisify.core.errors import NoisifyError
 from noisify.core.share import WHOLE, Share
-from noisify.core.urls import is_url
+from noisify.core.urls import is_url, scheme
 from noisify.engine.assembly import Assembly
 from noisify.engine.batch import FileJob, FileResult, as_failure
 from noisify.engine.counts import FieldReport
@@ -40,9 +40,10 @@ from noisify.engine.targets import (
 from noisify.engine.unchanged import check_named
 from noisify.files import codecs
 from noisify.files.folder_output import walk
-from noisify.files.multipart import MOST_SENDERS, S3_SIZES, can_share
+from noisify.files.multipart import MOST_SENDERS, S3_SIZES
 from noisify.files.output import Outputs
 from noisify.files.remote import is_web_store
+from noisify.files.transport import IN_BUCKETS
 from noisify.formats.mask import is_joined_from_files, write_mask
 from noisify.formats.parquet import join as parquet_join
 
@@ -150,7 +151,7 @@ def _may_be_joined(name: str) -> bool:
     if codecs.of_name(name) is not None:
         return False
     if is_url(name):
-        return can_share(name)
+        return scheme(name) in IN_BUCKETS
     place = Path(name)
     return not place.exists() or place.is_file() or place.is_dir()
 

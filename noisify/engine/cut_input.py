@@ -13,6 +13,7 @@ from noisify.engine.open_input import Known, OpenInput
 from noisify.engine.part_work import PartJob, nothing, scan_part, survey_part
 from noisify.engine.targets import mask_format
 from noisify.files.folder_input import has_links
+from noisify.files.multipart import can_share
 from noisify.formats.mask import is_joined_from_files
 from noisify.noise import registry
 from noisify.noise.rows import RowModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from noisify.core.chunk import Field
     from noisify.engine.batch import FileJob
+    from noisify.engine.job import OutputRequest
     from noisify.engine.open_input import Settings
     from noisify.engine.part_work import Tasks
     from noisify.engine.survey import Surveys
@@ -62,18 +64,27 @@ class CutInput(OpenInput):
         if is_url(self._one.path) and not self.input.is_remote:  # it was downloaded
             return 1
         for each in self._one.wanted:
-            if is_url(each.target) and has_links(self.input.path):  # to files of other parts
+            if is_url(each.target) and not self._takes_parts(str(each.target)):
                 return 1
-            if each.mask is not None and (
-                changes_rows
-                or (
-                    is_url(each.mask)
-                    and not is_joined_from_files(self.format, mask_format(self, each.mask))
-                )
-            ):
+            if each.mask is not None and (changes_rows or not self._takes_mask(each)):
                 return 1
         cutting = self.format.load().cutting
         return 1 if cutting is None else cutting.most(self.source, most)
+
+    def _takes_parts(self, url: str) -> bool:
+        """Return whether several processes can make an output by URL, in files or in parts."""
+        if self.input.is_folder:
+            return not has_links(self.input.path)  # they may lead to files of other parts
+        return can_share(url)
+
+    def _takes_mask(self, wanted: OutputRequest) -> bool:
+        """Return whether several processes can make a mask; values are too much to be returned."""
+        mask = str(wanted.mask)
+        if not is_url(mask):
+            return True
+        if is_joined_from_files(self.format, mask_format(self, mask)):
+            return can_share(mask)
+        return not wanted.mask_values
 
     def bounds(self, halo: int) -> Sequence[Any]:
         """Return where each part is, extended by `halo` elements on either side."""

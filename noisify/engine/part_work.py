@@ -117,7 +117,7 @@ class PartResult(NamedTuple):
     fields: list[dict[str, FieldReport]]
     ragged: int
     keys: KeyTally | None
-    files: Mapping[str, PartFile]
+    files: dict[str, PartFile]
 
 
 def scan_part(job: PartJob) -> object:

@@ -25,12 +25,19 @@ if TYPE_CHECKING:
 
     from noisify.formats.arrays import ArrayType, Parts
 
-RecordBatches = IpcWriter
-"""Keeps record batches of a table."""
+_PACKED = "zstd" if pa.Codec.is_available("zstd") else None
+
+
+class RecordBatches(IpcWriter):
+    """Keeps record batches of a table."""
+
+    options = pa.ipc.IpcWriteOptions(compression=_PACKED)
+
+
 _CELLS = pa.schema([("cells", pa.large_binary())])
 
 
-class ArrayPieces(IpcWriter):
+class ArrayPieces(RecordBatches):
     """Keeps pieces of arrays.
 
     Args:

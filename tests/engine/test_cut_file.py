@@ -13,6 +13,7 @@ import sys
 from concurrent.futures import Future
 from contextlib import suppress
 
+import fsspec
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -715,6 +716,50 @@ def test_so_is_a_mask(inputs, tmp_path, on_s3, lake, name, suffix):
 
 
 @pytest.mark.one_in(4)
+@pytest.mark.parametrize("noise", [("-d", "impulse", "--rate", "20%"), ("-d", "jitter")])
+@pytest.mark.parametrize(("name", "suffix"), pairs(REWRITTEN_MASKS))
+def test_so_is_one_that_this_process_writes(
+    inputs, tmp_path, on_s3, lake, monkeypatch, name, suffix, noise
+):
+    chosen = ("-c", "x") if name in TABLES else ()
+    common = (inputs / name, "--seed", 5, *chosen, *noise, "-q")
+    assert 0 == run(*common, "-o", tmp_path / name, "--mask", tmp_path / f"m{suffix}").status
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "cut"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    url = f"{lake.url}/m{suffix}"
+    done = run(*common, "-o", tmp_path / "local" / name, "--mask", url, *on_s3)
+
+    assert (0, "") == (done.status, done.messages)
+    assert (tmp_path / f"m{suffix}").read_bytes() == lake.get(f"m{suffix}")
+    assert ([f"m{suffix}"], []) == ([*lake.objects()], [*lake.uploads()])
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), None])
+@pytest.mark.parametrize("where", ["engine.cut_file.write_mask", "engine.part_work._to_join"])
+def test_a_mask_on_s3_that_fails_leaves_nothing(
+    inputs, tmp_path, on_s3, lake, monkeypatch, where, error
+):
+    def fail(*_, **__):
+        raise error or KeyboardInterrupt
+
+    monkeypatch.setattr(f"noisify.{where}", fail)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "cut"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    command = (inputs / "array.npy", "-o", f"{lake.url}/o.npy", "--mask", f"{lake.url}/m.npz",
+               "--seed", 5, *on_s3)  # fmt: skip
+    done = run(*command)
+
+    assert (1 if error else 130, 1 if error else 0) == (done.status, len(done.lines))
+    if error and where.endswith("write_mask"):
+        assert f"noisify: {lake.url}/m.npz: cannot be written: {error.strerror}" in done.messages
+    assert ([], []) == ([*lake.objects()], [*lake.uploads()])
+    assert [] == list((tmp_path / "cut").iterdir())
+
+
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("name", "suffix"), pairs(REWRITTEN_MASKS))
 def test_files_on_s3_have_a_mask_on_this_machine(inputs, tmp_path, on_s3, lake, name, suffix):
     noise = ("-d", "impulse", "--rate", "20%", "--mask-values", "--seed", 5, "-q")
@@ -869,6 +914,21 @@ def test_the_files_of_a_folder_on_s3_are_uploaded_by_parts(tree, tmp_path, on_s3
     assert 0 == run(url, "-o", tmp_path / "down", *common, *on_s3).status
     down = contents(tmp_path / "down")
     assert expected == {name: data for name, data in down.items() if data != "folder"}
+
+
+def test_servers_that_want_parts_of_one_size_take_folders_in_parts(
+    tree, tmp_path, on_s3, lake, monkeypatch
+):
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"fixed_upload_size": True})
+    common = (tree, "--seed", 5, "-c", "x", "-s", 1)
+    masks = "m.npz" if tree.suffix == ".zarr" else "m.arrow"
+    assert 0 == run(*common, "-o", tmp_path / "out", "--mask", tmp_path / masks).status
+
+    mask = f"{lake.url}/{masks}"
+    assert 0 == run(*common, "-o", f"{lake.url}/out", "--mask", mask, *on_s3).status
+
+    assert dict(files(tmp_path / "out")) == objects(lake, "out")
+    assert (tmp_path / masks).read_bytes() == lake.get(masks)
 
 
 def test_a_process_that_lives_on_sees_a_store_that_was_replaced(inputs, tmp_path, lake):

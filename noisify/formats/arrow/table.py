@@ -59,9 +59,10 @@ class IpcWriter(ArrowWriter):
     """An Arrow IPC file being written."""
 
     names_runs = True
+    options: pa.ipc.IpcWriteOptions | None = None
 
     def __init__(self, file: Any, schema: pa.Schema) -> None:  # noqa: ANN401 - a path, or like a file
-        super().__init__(lambda: pa.ipc.new_file(file, schema), "Arrow")
+        super().__init__(lambda: pa.ipc.new_file(file, schema, options=self.options), "Arrow")
         self._schema = schema
 
     def name_run(self, text: str) -> None:
