@@ -59,8 +59,8 @@ def add_noise(
 
     Args:
         data: A NumPy array of any shape and order, structured and masked ones included; a
-            DataFrame or Series of pandas or polars; an Arrow table, record batch or array; or
-            anything else with `__arrow_c_stream__`. It is not changed.
+            DataFrame or Series of pandas or polars; an `xarray.DataArray`; an Arrow table, record
+            batch or array; or anything else with `__arrow_c_stream__`. It is not changed.
         model: The kind of noise: one of `noisify.models`, such as `models.StudentT(df=4)`, or a
             name that `noisify --list-models` lists. Default "normal".
         scale: The distribution's scale: a number or a level such as "5%", "0.1sd", "@error".

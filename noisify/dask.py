@@ -40,7 +40,7 @@ def add_noise(
     file: str | None = None,
     **options: Unpack[NoiseOptions],
 ) -> Collection:
-    """Return a lazy noisy copy of a Dask array, DataFrame or Series.
+    """Return a lazy noisy copy of a Dask array, DataFrame or Series, or of an array of xarray.
 
     An element has the noise that it has in a file with the same rows, or in NumPy, whatever the
     chunks. The rows of a DataFrame are counted first, once, since Dask does not know where its
@@ -48,7 +48,8 @@ def add_noise(
     "0.1sd", are refused: compute the number, and give it.
 
     Args:
-        collection: A `dask.array.Array` of known chunks, or a `dask.dataframe` DataFrame or Series.
+        collection: A `dask.array.Array` of known chunks, a `dask.dataframe` DataFrame or Series, or
+            an `xarray.DataArray` in chunks.
         model: See `noisify.add_noise`.
         decimals: See `noisify.add_noise`.
         seed: See `noisify.add_noise`; without one, all chunks have the same new one.
@@ -65,8 +66,11 @@ def add_noise(
         return _noisy_array(found, request)  # type: ignore[no-any-return]
     if isinstance(found, dd.DataFrame | dd.Series):
         return _noisy_table(found, request)  # type: ignore[no-any-return]
+    if isinstance(getattr(found, "data", None), da.Array):
+        return found.copy(data=_noisy_array(found.data, request))  # type: ignore[no-any-return]
     raise UsageError(
-        f"the collection is of type {type(found).__name__}; give a dask.array or a dask.dataframe"
+        f"the collection is of type {type(found).__name__}; give a dask.array, a dask.dataframe, "
+        "or an array of xarray in chunks"
     )
 
 

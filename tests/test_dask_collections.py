@@ -31,6 +31,36 @@ def test_an_array_has_the_noise_of_numpy_whatever_its_chunks(noise, chunks):
     assert np.array_equal(add_noise(ARRAY, seed=5, **noise), lazy.compute(scheduler="sync"))
 
 
+def test_an_array_of_xarray_keeps_its_coordinates(tmp_path):
+    xarray = pytest.importorskip("xarray", reason="needs xarray")
+    array = xarray.DataArray(
+        ARRAY, dims=("t", "y", "x"), coords={"t": range(30)}, name="rain", attrs={"units": "mm"}
+    )
+    chunked = array.chunk({"t": 7, "x": 3})
+    expected = array.copy(data=add_noise(ARRAY, scale=0.5, seed=5))
+
+    lazy = noisify_dask.add_noise(chunked, scale=0.5, seed=5)
+
+    assert lazy.chunks == chunked.chunks
+    assert expected.identical(lazy.compute(scheduler="sync"))
+    assert expected.identical(add_noise(array, scale=0.5, seed=5))
+    np.save(tmp_path / "rain.npy", ARRAY)
+    assert 0 == run(tmp_path / "rain.npy", "-o", tmp_path / "o.npy", "-s", 0.5, "--seed", 5).status
+    assert np.array_equal(expected, np.load(tmp_path / "o.npy"))
+
+
+@pytest.mark.parametrize("lazy", [da.zeros(9), dd.from_pandas(pd.DataFrame({"x": [0.5]}), 1)])
+def test_without_dask_lazy_collections_are_refused(lazy):
+    with pytest.raises(UsageError, match=r"noisify\.dask\.add_noise makes a lazy noisy copy"):
+        add_noise(lazy, scale=1)
+
+
+def test_so_are_lazy_arrays_of_xarray():
+    xarray = pytest.importorskip("xarray", reason="needs xarray")
+    with pytest.raises(UsageError, match=r"in chunks of Dask; noisify\.dask\.add_noise"):
+        add_noise(xarray.DataArray(da.zeros(9)), scale=1)
+
+
 def test_structured_arrays_and_those_without_axes():
     array = np.zeros(500, [("x", "f4", (3,)), ("y", "f8")])
     for whole, chunks in ((array, 60), (np.array(1.5), ()), (np.empty((0, 3)), (1, 2))):
@@ -105,7 +135,7 @@ def test_without_a_seed_all_chunks_have_one():
         (da.zeros(9), {"model": "shuffle", "rate": 0.5}, "looks at neighbouring rows"),
         (dd.from_pandas(table(), npartitions=2), {}, "the sd of the whole field"),
         (da.zeros(9)[da.zeros(9) > 1], {"scale": 1}, "chunks of unknown size"),
-        (np.zeros(9), {"scale": 1}, "is of type ndarray; give a dask.array or a dask.dataframe"),
+        (np.zeros(9), {"scale": 1}, "is of type ndarray; give a dask.array, a dask.dataframe"),
     ],
 )
 def test_what_needs_the_whole_is_refused_at_once(collection, options, message):

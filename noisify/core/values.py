@@ -125,6 +125,8 @@ def read_count(name: str, value: object, least: int = 1, limit: int = _COUNT_LIM
         UsageError: If it is not one.
     """
     count = whole_number(value)
-    if count is None or not least <= count < limit:
+    if count is None or count < least:
         raise UsageError(f"{name} {shown(value)} is not a whole number of at least {least}")
+    if count >= limit:
+        raise UsageError(f"{name} {shown(value)} is not a whole number up to {limit - 1}")
     return count

@@ -20,9 +20,12 @@ from noisify.formats.numpy_fields import ARRAY_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from noisify.formats.memory import InMemory
+
+_LAZY = "noisify.dask.add_noise makes a lazy noisy copy"
 
 
 class Held(NamedTuple):
@@ -41,8 +44,8 @@ def hold(data: object) -> Held:
     """Wrap data as a source and a sink.
 
     Args:
-        data: A NumPy array, perhaps masked; a DataFrame or Series of pandas or polars; or anything
-            that exports an Arrow stream or array.
+        data: A NumPy array, perhaps masked; a DataFrame or Series of pandas or polars; an array of
+            xarray; or anything that exports an Arrow stream or array.
 
     Raises:
         UsageError: If it is something else, or cannot be read as a table.
@@ -53,6 +56,8 @@ def hold(data: object) -> Held:
         return _hold_pandas(data)
     if "polars" in sys.modules and isinstance(data, pl.DataFrame | pl.Series):
         return _hold_polars(data)
+    if "xarray" in sys.modules and isinstance(data, sys.modules["xarray"].DataArray):
+        return _hold_xarray(data)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return _hold_arrow(data)
     raise UsageError(f"data is of type {type(data).__name__}; {_instead(data)}")
@@ -84,12 +89,20 @@ def _hold_polars(data: pl.DataFrame | pl.Series) -> Held:
     )
 
 
+def _hold_xarray(data: xr.DataArray) -> Held:
+    if data.chunks is not None:
+        raise UsageError(f"data is in chunks of Dask; {_LAZY}")
+    return _hold_array(data.to_numpy())._replace(given_back=lambda noisy: data.copy(data=noisy))
+
+
 def _instead(data: object) -> str:
     """Return advice on what to pass instead of data of an unknown kind."""
     if isinstance(data, str | bytes) or hasattr(data, "__fspath__"):
         return "for files there is noisify_file(source, output)"
     if "polars" in sys.modules and isinstance(data, pl.LazyFrame):
         return "give data.collect()"
+    if type(data).__module__.startswith("dask."):
+        return _LAZY
     if isinstance(data, list | tuple | range | int | float | complex | np.generic):
         return "give np.asarray(data)"
     return (
