@@ -76,7 +76,7 @@ class ArrowSource(SliceSource):
             self.describe(self.schema)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"is not a readable Arrow IPC file: {error}", path=self.name) from None
-        if note := naming_note(self.schema, self.name):
+        if note := naming_note(self.schema, self.name, self.leaves):
             self.notes.append(note)
         self.empty = self.rows == 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from noisify.core.chunk import Kind
+    from noisify.core.dtypes import NumberType
 
 ROWS = ""
 """The table of the leaves with one value per row."""
@@ -67,15 +71,22 @@ class Leaf:
 
     def field(self) -> Field:
         """Return the leaf as a field."""
+        kind, text, number = _described(self.type)
         return Field(
             self.name,
-            kind_of(self.type),
-            str(self.type),
-            value_type(self.type),
+            kind,
+            text,
+            number,
             table=self.table,
             nullable=self.nullable,
             role=self.role,
         )
+
+
+@lru_cache(maxsize=256)
+def _described(kind: pa.DataType) -> tuple[Kind, str, NumberType | None]:
+    """Return the kind, name and number type of an Arrow type."""
+    return kind_of(kind), str(kind), value_type(kind)
 
 
 def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
@@ -91,9 +102,17 @@ def leaves_of(schema: pa.Schema) -> tuple[Leaf, ...]:
     return tuple(every)
 
 
-def naming_note(schema: pa.Schema, source: str) -> str | None:
-    """Return a note on the fields whose names differ from those in the file, or None."""
-    inner = [leaf.name for leaf in _leaves(schema) if _is_inner(leaf)]
+def naming_note(schema: pa.Schema, source: str, leaves: Sequence[Leaf]) -> str | None:
+    """Return a note on the fields whose names differ from those in the file, or None.
+
+    Args:
+        schema: The schema.
+        source: The file's name.
+        leaves: The leaves of the schema.
+    """
+    inner: list[str] = []
+    if any(map(_is_inner, leaves)):
+        inner = [leaf.name for leaf in _leaves(schema) if _is_inner(leaf)]
     note = renaming_note([*schema.names, *inner])
     return None if note is None else f"{source} {note}"
 

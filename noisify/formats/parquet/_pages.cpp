@@ -84,12 +84,12 @@ struct Codec {
 
     bool none() const { return function == Py_None; }
 
-    // Returns what Arrow's function makes of bytes; its own errors are reported by Arrow's reader.
-    Owned call(Bytes bytes, std::size_t size) const {
+    // Returns what the function makes of bytes; its own errors are reported by Arrow's reader.
+    template <typename... Arguments>
+    Owned call(Bytes bytes, const char* format, Arguments... arguments) const {
         const Owned view(PyMemoryView_FromMemory(const_cast<char*>(bytes.start),
                                                  static_cast<Py_ssize_t>(bytes.size), PyBUF_READ));
-        PyObject* const made =
-            PyObject_CallFunction(function, "On", view.get(), static_cast<Py_ssize_t>(size));
+        PyObject* const made = PyObject_CallFunction(function, format, view.get(), arguments...);
         if (made == nullptr && PyErr_ExceptionMatches(PyExc_Exception) != 0) {
             PyErr_Clear();
             throw Unusual{};
@@ -110,7 +110,7 @@ struct Codec {
         if (Bytes head = bytes; number == codecs::snappy && head.varint() != expected)
             throw Unusual{};
         if (number == codecs::zstd && zstd_size(bytes) != expected) throw Unusual{};
-        held.push_back(call(bytes, expected));
+        held.push_back(call(bytes, "OnO", static_cast<Py_ssize_t>(size), Py_True));
         PyObject* const made = held.back().get();
         if (static_cast<std::size_t>(PyBytes_Size(made)) != expected) throw Unusual{};
         return {PyBytes_AsString(made), expected};
@@ -336,10 +336,17 @@ void read_values(const Content& content, Bytes dictionary, std::size_t count, Wo
     });
 }
 
-// Decodes a chunk; returns its number of nulls.
+// What is known of a decoded chunk.
+struct Decoded {
+    std::size_t nulls;
+    bool version_2;
+};
+
+// Decodes a chunk whose data page starts at `data_page`.
 template <typename Word>
-std::size_t decode_chunk(Bytes chunk, std::size_t rows, bool nullable, const Codec& codec,
-                         Word* values, unsigned char* bits) {
+Decoded decode_chunk(Bytes chunk, std::int64_t data_page, std::size_t rows, bool nullable,
+                     const Codec& codec, Word* values, unsigned char* bits) {
+    const char* const start = chunk.start;
     std::vector<Owned> held;
     Bytes dictionary{};
     const auto expected = static_cast<std::int64_t>(rows);
@@ -351,7 +358,10 @@ std::size_t decode_chunk(Bytes chunk, std::size_t rows, bool nullable, const Cod
         dictionary = codec.decompressed(page.stored, page.size, held);
         if (entries < 0 || static_cast<std::size_t>(entries) * sizeof(Word) != dictionary.size)
             throw Unusual{};
+        if (chunk.start - start != data_page) throw Unusual{};
         page = next_page(chunk);
+    } else if (data_page != 0) {
+        throw Unusual{};
     }
     if ((page.type != pages::data && page.type != pages::data_2) || chunk.size != 0)
         throw Unusual{};
@@ -362,7 +372,7 @@ std::size_t decode_chunk(Bytes chunk, std::size_t rows, bool nullable, const Cod
         throw Unusual{};
     read_values(content, dictionary, valid, values);
     if (valid < rows) spread(values, valid, rows, bits);
-    return rows - valid;
+    return {rows - valid, page.type == pages::data_2};
 }
 
 // ---- Encoding
@@ -534,28 +544,37 @@ public:
         Writer header;
         put_page_header(header, style_, page, rows, rows - valid, levels.size(),
                         compressed, statistics);
-        pages_.append(header.out()).append(levels).append(values.start, values.size);
+        put_page(header.out(), levels, values);
         const std::size_t more = header.out().size();
         put_record(records_, style_, {page.uncompressed + more, page.compressed + more}, rows,
                    rows - valid, count_++, statistics);
     }
 
-    // Returns (pages, encoded list of ColumnChunk records).
+    // Returns (pages of each chunk, encoded list of ColumnChunk records).
     PyObject* result() const {
         Writer list;
         list.list_head(kinds::structure, count_);
         list.bytes(records_.out().data(), records_.out().size());
-        return Py_BuildValue("(NN)", bytes_of(pages_.data(), pages_.size()).release(),
-                             bytes_of(list.out().data(), list.out().size()).release());
+        const std::string& records = list.out();
+        return Py_BuildValue("(ON)", pages_.get(), bytes_of(records.data(), records.size()).release());
     }
 
-    void expect(std::size_t bytes) { pages_.reserve(bytes + bytes / 8); }
-
 private:
+    void put_page(const std::string& header, const std::string& levels, Bytes values) {
+        const std::size_t before = header.size() + levels.size();
+        const Owned page(PyBytes_FromStringAndSize(
+            nullptr, static_cast<Py_ssize_t>(before + values.size)));
+        char* const start = PyBytes_AsString(page.get());
+        std::memcpy(start, header.data(), header.size());
+        std::memcpy(start + header.size(), levels.data(), levels.size());
+        if (values.size != 0) std::memcpy(start + before, values.start, values.size);
+        if (PyList_Append(pages_.get(), page.get()) != 0) throw python::Error{};
+    }
+
     // Compresses values, unless version 2 lets them be as they are and they get no smaller.
     bool compress(Bytes& values, std::vector<Owned>& held) const {
         if (style_.codec.none() || (style_.version_2 && values.size == 0)) return false;
-        held.push_back(style_.codec.call(values, 0));
+        held.push_back(style_.codec.call(values, "OO", Py_True));
         PyObject* const made = held.back().get();
         const auto size = static_cast<std::size_t>(PyBytes_Size(made));
         if (style_.version_2 && size >= values.size) return false;
@@ -609,7 +628,7 @@ private:
 
     Style style_;
     std::size_t count_ = 0;
-    std::string pages_;
+    Owned pages_{PyList_New(0)};
     Writer records_;
 };
 
@@ -625,9 +644,10 @@ void with_type(int type, const Function& function) {
     throw Unusual{};
 }
 
-// Takes (bytes, offsets and sizes of chunks, rows, bytes of a value, whether nullable, number of
-// the codec, its function or None, values, validity bits); returns the number of nulls of each
-// chunk, or None for one to be left to Arrow.
+// Takes (bytes, for each chunk its offset, its size and the offset of its data page in it, rows,
+// bytes of a value, whether nullable, number of the codec, its function or None, values, validity
+// bits); returns for each chunk (nulls, whether its page is of version 2), or None if it is to be
+// left to Arrow.
 PyObject* decode(PyObject* arguments) {
     PyObject *bytes, *places, *function, *value_buffer, *bit_buffer;
     Py_ssize_t rows;
@@ -639,7 +659,7 @@ PyObject* decode(PyObject* arguments) {
     const python::Buffer values(value_buffer, "B", 2, true), bits(bit_buffer, "B", 2, true);
     const Py_ssize_t count = chunks.length();
     const auto size = static_cast<std::size_t>(PyBytes_Size(bytes));
-    if (rows < 1 || chunks.length(1) != 2 || (width != 4 && width != 8) ||
+    if (rows < 1 || chunks.length(1) != 3 || (width != 4 && width != 8) ||
         values.length() != count || values.length(1) != rows * width || bits.length() != count ||
         bits.length(1) != (rows + 7) / 8)
         python::fail("chunks do not fit their buffers");
@@ -647,35 +667,38 @@ PyObject* decode(PyObject* arguments) {
     char* const value_start = values.data<char>();
     auto* const bit_start = bits.data<unsigned char>();
     const Codec codec{codec_number, function};
-    Owned nulls(PyList_New(count));
+    Owned found_in(PyList_New(count));
     for (Py_ssize_t at = 0; at < count; ++at) {
         PyObject* found;
         try {
             Bytes chunk{PyBytes_AsString(bytes), size};
-            chunk.take(place[2 * at]);
-            chunk = chunk.take(place[2 * at + 1]);
+            const auto* const own = place + 3 * at;
+            chunk.take(own[0]);
+            chunk = chunk.take(own[1]);
             char* const out = value_start + at * values.length(1);
             unsigned char* const valid = bit_start + at * bits.length(1);
             const auto count = static_cast<std::size_t>(rows);
             const bool may_be_null = nullable != 0;
-            const std::size_t missing =
-                width == 8 ? decode_chunk(chunk, count, may_be_null, codec,
+            const Decoded decoded =
+                width == 8 ? decode_chunk(chunk, own[2], count, may_be_null, codec,
                                           reinterpret_cast<std::uint64_t*>(out), valid)
-                           : decode_chunk(chunk, count, may_be_null, codec,
+                           : decode_chunk(chunk, own[2], count, may_be_null, codec,
                                           reinterpret_cast<std::uint32_t*>(out), valid);
-            found = Owned(PyLong_FromSize_t(missing)).release();
+            found = Py_BuildValue("(nO)", static_cast<Py_ssize_t>(decoded.nulls),
+                                  decoded.version_2 ? Py_True : Py_False);
+            if (found == nullptr) throw python::Error{};
         } catch (const Unusual&) {
             found = Py_None;
             Py_INCREF(found);
         }
-        PyList_SetItem(nulls.get(), at, found);
+        PyList_SetItem(found_in.get(), at, found);
     }
-    return nulls.release();
+    return found_in.release();
 }
 
 // Takes (columns, rows, Parquet type, whether nullable, version 2, with statistics, number of the
 // codec, its function or None), a column being (validity bits or None, values, first row);
-// returns (pages, encoded list of ColumnChunk records), or None.
+// returns (pages of each chunk, encoded list of ColumnChunk records), or None.
 PyObject* encode(PyObject* arguments) {
     PyObject* columns;
     Py_ssize_t rows;
@@ -690,7 +713,6 @@ PyObject* encode(PyObject* arguments) {
         with_type(type, [&](auto zero) {
             using T = decltype(zero);
             const Py_ssize_t count = PyList_Size(columns);
-            encoder.expect(static_cast<std::size_t>(count * rows) * sizeof(T));
             for (Py_ssize_t at = 0; at < count; ++at) {
                 PyObject *bits, *values;
                 Py_ssize_t first;

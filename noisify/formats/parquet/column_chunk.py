@@ -343,13 +343,7 @@ def _compiled(arrays: Sequence[pa.Array], style: PageStyle) -> list[Encoded] | N
     made = small_chunks.encode(arrays, style)
     if made is None:
         return None
-    pages, rows = memoryview(made[0]), made[1]
-    encoded, at = [], 0
-    for row in rows:
-        stop = at + row[records.STORED]
-        encoded.append(Encoded(pages[at:stop], row))
-        at = stop
-    return encoded
+    return [Encoded(pages, row) for pages, row in zip(*made, strict=True)]
 
 
 def _with_arrow(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from noisify.files.output import Output
     from noisify.formats.interface import NoisyColumn
     from noisify.formats.parquet.chunk_records import Row
-    from noisify.formats.parquet.column_chunk import Encoded, Fit, Style
+    from noisify.formats.parquet.column_chunk import Encoded, Style
     from noisify.formats.parquet.footer import RowGroup
     from noisify.formats.parquet.source import ParquetSource, RowGroupSlice
 
@@ -124,9 +124,8 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         self._old = source.path.open("rb")
         self._footer = source.footer
         self._nullable = {name: source.leaves[source.number(name)].nullable for name in noised}
-        self._fits: dict[int, Fit] = {}
         for name in noised:
-            self._fit(source.number(name))
+            source.fit(source.number(name))  # refuse types that cannot be written at once
         self._gathered: list[EncodedSlice] = []
         self._unchanged: list[int] | None = []
         self._group: _Group | None = None
@@ -134,11 +133,6 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         self._indexes: list[list[_Index]] = []
         self._rows = 0
         self._encoded_anew: set[int] = set()
-
-    def _fit(self, leaf: int) -> Fit:
-        if leaf not in self._fits:
-            self._fits[leaf] = self._source.fit(leaf)
-        return self._fits[leaf]
 
     def encode(
         self, raw: RowGroupSlice, chunk: Chunk, noisy: Sequence[NoisyColumn]
@@ -181,7 +175,7 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
         write: Callable[[Any], Any] | None = None,
     ) -> dict[int, Encoded]:
         """Encode leaves of a row group, those of one style at once."""
-        fits = {leaf: self._fit(leaf) for leaf in arrays}
+        fits = {leaf: self._source.fit(leaf) for leaf in arrays}
         rows = max((sum(map(len, each)) for each in arrays.values()), default=0)
         alike: dict[int, tuple[Style, list[int]]] = {}
         for leaf, style in self._source.styles(group, fits, rows).items():

@@ -39,22 +39,27 @@ _ZLIB_OR_GZIP = 47
 
 
 class Numbers(NamedTuple):
-    """How numbers of an Arrow type are stored: the number of their Parquet type, and their bytes.
+    """How numbers of an Arrow type are stored.
 
     Attributes:
         type: The number of the Parquet type.
         width: The bytes of a number.
+        arrow: The Arrow type.
     """
 
     type: int
     width: int
+    arrow: pa.DataType
 
 
 NUMBERS: Mapping[pa.DataType, Numbers] = {
-    pa.int32(): Numbers(1, 4),
-    pa.int64(): Numbers(2, 8),
-    pa.float32(): Numbers(4, 4),
-    pa.float64(): Numbers(5, 8),
+    numbers.arrow: numbers
+    for numbers in (
+        Numbers(1, 4, pa.int32()),
+        Numbers(2, 8, pa.int64()),
+        Numbers(4, 4, pa.float32()),
+        Numbers(5, 8, pa.float64()),
+    )
 }
 _CODECS = {"none": 0, "snappy": 1, "gzip": 2, "brotli": 4, "zstd": 6, "lz4": 7}
 """The numbers of the codecs of Arrow's writer."""
@@ -65,101 +70,122 @@ def in_use() -> bool:
     return _part is not None and not pure()
 
 
+@lru_cache(maxsize=256)
+def storage(kind: pa.DataType) -> tuple[bool, Numbers | None]:
+    """Return whether an Arrow type is plain, and how its values are stored if they are numbers.
+
+    A plain type is neither nested, a dictionary nor an extension type.
+    """
+    cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
+    return not cut and not isinstance(kind, pa.BaseExtensionType), NUMBERS.get(kind)
+
+
 # ---- Decoding
 
 
-def codec_of(record: bytes, kind: pa.DataType) -> int | None:
-    """Return the number of the codec of a chunk if it can be decoded here.
+class Decoded(NamedTuple):
+    """A decoded chunk.
 
-    Only codecs whose streams tell their own size will do: a damaged one is not taken for a whole.
-
-    Args:
-        record: Its ColumnChunk record.
-        kind: The Arrow type of its values.
+    Attributes:
+        values: Its values.
+        version_2: Whether its data page is of version 2.
     """
-    about = thrift.read(record)[0][records.METADATA]
-    codec: int = about[records.CODEC]
-    known = {_CODECS[name] for name in ("none", "snappy", "gzip", "zstd")}
-    return codec if codec in known and about[records.TYPE] == NUMBERS[kind].type else None
+
+    values: pa.Array
+    version_2: bool
 
 
 def read(
     path: Path,
     example: Callable[[bytes], bytes],
     chunks: Sequence[ChunkSize],
-    leaves: Mapping[int, tuple[pa.DataType, bool]],
+    leaves: Mapping[int, tuple[Numbers, bool]],
     rows: int,
-) -> dict[int, pa.Array]:
-    """Read the small chunks of plain numbers among leaves of a row group.
+) -> dict[int, Decoded]:
+    """Read the small chunks among leaves of a row group.
 
     Args:
         path: The file.
         example: Returns the ColumnChunk record of a chunk of a kind.
         chunks: Where the chunks of all leaves are.
-        leaves: The Arrow type of each wanted leaf, by index, and whether it may be null.
+        leaves: The numbers of each wanted leaf, by index, and whether they may be null.
         rows: The number of rows.
 
     Returns:
         The leaves that could be read, by index; all others must be left to Arrow.
     """
-    alike: dict[tuple[pa.DataType, bool, bytes], list[int]] = {}
-    for leaf, (kind, nullable) in leaves.items():
+    alike: dict[tuple[int, bool, bytes], list[int]] = {}
+    for leaf, (numbers, nullable) in leaves.items():
         chunk = chunks[leaf]
-        whole = 0 < chunk.values == rows <= MOST_ROWS and 0 < chunk.stored <= _MOST_BYTES
-        if whole and kind in NUMBERS:
-            alike.setdefault((kind, nullable, chunk.kind), []).append(leaf)
-    found: dict[int, pa.Array] = {}
-    for (kind, nullable, storage), some in alike.items():
-        codec = codec_of(example(storage), kind)
+        if 0 < chunk.values == rows <= MOST_ROWS and 0 < chunk.stored <= _MOST_BYTES:
+            alike.setdefault((numbers.type, nullable, chunk.kind), []).append(leaf)
+    found: dict[int, Decoded] = {}
+    for (_, nullable, storage), some in alike.items():
+        numbers, _ = leaves[some[0]]
+        codec = _codec_of(example(storage), numbers)
         if codec is not None:
-            wanted = [chunks[leaf] for leaf in some]
-            arrays = decode(_load(path, wanted), codec, rows, kind, nullable=nullable)
-            found |= {n: each for n, each in zip(some, arrays, strict=True) if each is not None}
+            data = _load(path, [chunks[leaf] for leaf in some])
+            decoded = _decode(data, codec, rows, numbers, nullable=nullable)
+            found |= {n: each for n, each in zip(some, decoded, strict=True) if each is not None}
     return found
 
 
-def decode(
+def _codec_of(record: bytes, numbers: Numbers) -> int | None:
+    """Return the number of the codec of a chunk of numbers if it can be decoded here.
+
+    Only codecs whose streams tell their own size will do: a damaged one is not taken for a whole.
+
+    Args:
+        record: Its ColumnChunk record.
+        numbers: The numbers in it.
+    """
+    about = thrift.read(record)[0][records.METADATA]
+    codec: int = about[records.CODEC]
+    known = {_CODECS[name] for name in ("none", "snappy", "gzip", "zstd")}
+    return codec if codec in known and about[records.TYPE] == numbers.type else None
+
+
+def _decode(
     chunks: tuple[bytes, NDArray[np.int64]],
     codec: int,
     rows: int,
-    kind: pa.DataType,
+    numbers: Numbers,
     *,
     nullable: bool,
-) -> list[pa.Array | None]:
-    """Decode small chunks of one type.
+) -> list[Decoded | None]:
+    """Decode small chunks of one type; None for those that must be left to Arrow.
 
     Args:
-        chunks: Bytes, and the place and size of each chunk in them, shape (n, 2).
+        chunks: Bytes; and the place in them of each chunk, its size, and the offset of its data
+            page, shape (n, 3).
         codec: The number of their codec.
         rows: The number of their rows.
-        kind: The Arrow type of their values.
-        nullable: Whether their values may be null.
-
-    Returns:
-        Their values; None for a chunk that must be left to Arrow.
+        numbers: The numbers in them.
+        nullable: Whether they may be null.
     """
     data, places = chunks
-    width = NUMBERS[kind].width
-    values = np.empty((len(places), rows * width), np.uint8)
-    bits = np.zeros((len(places), -(-rows // 8)), np.uint8)
-    nulls = _part.decode(
-        data, places, rows, width, nullable, codec, _decompress(codec), values, bits
+    size, bit_size = rows * numbers.width, -(-rows // 8)
+    values = np.empty((len(places), size), np.uint8)
+    bits = np.zeros((len(places), bit_size), np.uint8)
+    found = _part.decode(
+        data, places, rows, numbers.width, nullable, codec, _decompress(codec), values, bits
     )
     all_values, all_bits = pa.py_buffer(values), pa.py_buffer(bits)
-    size, bit_size = values.shape[1], bits.shape[1]
-    arrays: list[pa.Array | None] = []
-    for number, missing in enumerate(nulls):
-        if missing is None:
-            arrays.append(None)
+    decoded: list[Decoded | None] = []
+    for number, about in enumerate(found):
+        if about is None:
+            decoded.append(None)
             continue
-        valid = all_bits.slice(number * bit_size, bit_size) if missing else None
+        nulls, version_2 = about
+        valid = all_bits.slice(number * bit_size, bit_size) if nulls else None
         buffers = [valid, all_values.slice(number * size, size)]
-        arrays.append(pa.Array.from_buffers(kind, rows, buffers, missing))
-    return arrays
+        array = pa.Array.from_buffers(numbers.arrow, rows, buffers, nulls)
+        decoded.append(Decoded(array, version_2))
+    return decoded
 
 
 def _load(path: Path, chunks: Sequence[ChunkSize]) -> tuple[bytes, NDArray[np.int64]]:
-    """Read chunks, adjacent ones at once; return the bytes, and the place and size of each."""
+    """Read chunks, adjacent ones at once; return the bytes, and where the chunks are in them."""
     spans: list[list[int]] = []
     for chunk in chunks:
         if spans and spans[-1][1] == chunk.start:
@@ -172,31 +198,40 @@ def _load(path: Path, chunks: Sequence[ChunkSize]) -> tuple[bytes, NDArray[np.in
             file.seek(start)
             parts.append(file.read(stop - start))
     sizes = np.array([chunk.stored for chunk in chunks], np.int64)
-    return b"".join(parts), np.stack((np.cumsum(sizes) - sizes, sizes), axis=1)
+    pages = np.array([chunk.data_page - chunk.start for chunk in chunks], np.int64)
+    return b"".join(parts), np.stack((np.cumsum(sizes) - sizes, sizes, pages), axis=1)
 
 
-@lru_cache(maxsize=8)
-def _decompress(codec: int) -> Callable[[memoryview, int], bytes] | None:
+def _decompress(codec: int) -> Callable[..., bytes] | None:
+    """Return the function of a codec of its own: two threads must not share one."""
     if codec == _CODECS["gzip"]:
-        return lambda data, _: zlib.decompress(data, _ZLIB_OR_GZIP)
+        return lambda data, *_: zlib.decompress(data, _ZLIB_OR_GZIP)
     if codec == _CODECS["none"]:
         return None
-    library = pa.Codec("snappy" if codec == _CODECS["snappy"] else "zstd")
-    return lambda data, size: library.decompress(data, size, asbytes=True)
+    name = "snappy" if codec == _CODECS["snappy"] else "zstd"
+    decompress: Callable[..., bytes] = pa.Codec(name).decompress
+    return decompress
 
 
 # ---- Encoding
 
 
 class PageStyle(NamedTuple):
-    """How the compiled part encodes chunks: its arguments, from the number of the type on."""
+    """How the compiled part encodes chunks.
+
+    Attributes:
+        type: The number of the Parquet type.
+        nullable: Whether values may be null.
+        version_2: Whether to write pages of version 2.
+        statistics: Whether to write statistics.
+        codec: The name of the codec.
+    """
 
     type: int
     nullable: bool
     version_2: bool
     statistics: bool
-    codec: int
-    compress: Callable[[memoryview, int], bytes] | None
+    codec: str
 
 
 def page_style(
@@ -219,17 +254,16 @@ def page_style(
         nullable,
         asked["data_page_version"] == "2.0",
         asked["write_statistics"],
-        _CODECS[name],
-        _compress(name),
+        name,
     )
 
 
-@lru_cache(maxsize=8)
-def _compress(name: str) -> Callable[[memoryview, int], bytes] | None:
+def _compress(name: str) -> Callable[..., bytes] | None:
+    """Return the function of a codec of its own: two threads must not share one."""
     if name == "none":
         return None
-    codec = pa.Codec("lz4_raw" if name == "lz4" else name)
-    return lambda data, _: codec.compress(data, asbytes=True)
+    compress: Callable[..., bytes] = pa.Codec("lz4_raw" if name == "lz4" else name).compress
+    return compress
 
 
 def samples(kind: pa.DataType, *, nullable: bool) -> list[pa.Array]:
@@ -248,16 +282,19 @@ def samples(kind: pa.DataType, *, nullable: bool) -> list[pa.Array]:
     ]
 
 
-def encode(arrays: Sequence[pa.Array], style: PageStyle) -> tuple[bytes, list[records.Row]] | None:
+def encode(
+    arrays: Sequence[pa.Array], style: PageStyle
+) -> tuple[list[bytes], list[records.Row]] | None:
     """Encode small chunks of one type and length.
 
     Returns:
-        The bytes of their pages, one chunk after the other, and the row of each one's ColumnChunk
-        record, with its pages at the start of a file; None if Arrow must encode them.
+        The pages of each chunk, and the row of its ColumnChunk record, with the pages at the start
+        of a file; None if Arrow must encode them.
     """
     columns = []
     for values in arrays:
         bits, data = values.buffers()
         columns.append((bits if values.null_count else None, data, values.offset))
-    encoded = _part.encode(columns, len(arrays[0]), *style)
+    name = style.codec
+    encoded = _part.encode(columns, len(arrays[0]), *style[:-1], _CODECS[name], _compress(name))
     return None if encoded is None else (encoded[0], records.rows_of(encoded[1]))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -67,6 +66,8 @@ _BUFFER = 1 << 18
 _FEWEST_READERS = 8
 """The fewest readers to share a table's plain columns, unless it has fewer columns."""
 _LONGEST_HEADER = 256
+_HEADERS = {version_2: PageHeader(version_2) for version_2 in (False, True)}
+"""The headers of pages without checksums."""
 
 
 @frozen
@@ -118,12 +119,20 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.describe(self.schema)
         if len(self.leaves) != self.metadata.num_columns:
             raise DataError("has columns that Arrow does not read as they are stored", path=name)
-        note = naming_note(self.schema, name)
+        note = naming_note(self.schema, name, self.leaves)
         self.notes: list[str] = [note] if note else []
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.rows = self.metadata.num_rows
         self.empty = not self.rows
-        self._plain = [_is_plain(self.schema.field(leaf.column).type) for leaf in self.leaves]
+        kinds = [small_chunks.storage(column.type) for column in self.schema]
+        self._plain = [kinds[leaf.column][0] for leaf in self.leaves]
+        self._small = {
+            number: (numbers, leaf.nullable)
+            for number, leaf in enumerate(self.leaves)
+            if (numbers := kinds[leaf.column][1]) is not None
+        }
+        """The leaves that are columns of numbers, and whether they may be null."""
+        self._fits: dict[object, Fit] = {}
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, PageHeader] = {}
         every = range(self.metadata.num_row_groups)
@@ -396,16 +405,15 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         return read | {leaf: self.read_leaf(group, leaf) for leaf in leaves if leaf not in read}
 
     def _small_chunks(self, group: int, leaves: Sequence[int]) -> dict[int, pa.Array]:
-        """Read the small chunks of plain numbers among leaves of a row group, if they are whole."""
-        if not small_chunks.in_use() or is_remote(self.path) or self.footer.short_by:
+        """Read the small chunks among leaves of a row group; Arrow knows what old writers did."""
+        if not small_chunks.in_use() or not self._kinds_tell or is_remote(self.path):
             return {}
-        kinds = {
-            leaf: (self.leaves[leaf].type, self.leaves[leaf].nullable)
-            for leaf in leaves
-            if self._plain[leaf]
-        }
+        small = {leaf: self._small[leaf] for leaf in leaves if leaf in self._small}
         sizes, rows = self.sizes(group), self.metadata.row_group(group).num_rows
-        return small_chunks.read(self.path, self.footer.example, sizes, kinds, rows)
+        found = small_chunks.read(self.path, self.footer.example, sizes, small, rows)
+        if group == self._first_group:
+            self._page_headers |= {leaf: _HEADERS[one.version_2] for leaf, one in found.items()}
+        return {leaf: one.values for leaf, one in found.items()}
 
     def condition_values(
         self, raw: RowGroupSlice, chunk: Chunk, names: Iterable[str]
@@ -439,6 +447,12 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         Raises:
             UsageError: If Arrow cannot write that type.
         """
+        key = self._small.get(leaf, leaf)  # columns of numbers of a type are stored alike
+        if key not in self._fits:
+            self._fits[key] = self._fit(leaf)
+        return self._fits[key]
+
+    def _fit(self, leaf: int) -> Fit:
         about = self.leaves[leaf]
         column = self.schema.field(about.column)
         kind = alone(column.type, about.steps)
@@ -482,10 +496,3 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-
-
-@lru_cache(maxsize=256)
-def _is_plain(kind: pa.DataType) -> bool:
-    """Return whether an Arrow type is neither nested, a dictionary nor an extension type."""
-    cut = pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
-    return not cut and not isinstance(kind, pa.BaseExtensionType)

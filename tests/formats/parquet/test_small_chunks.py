@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import numpy as np
@@ -111,13 +112,27 @@ def test_other_styles_and_long_columns_are_left_to_arrow():
 def test_an_arrow_that_writes_other_bytes_is_asked_to_write_them(monkeypatch):
     asked = style("none", "1.0", statistics=True)
     compiled = small_chunks.encode
-    monkeypatch.setattr(
-        small_chunks, "encode", lambda *given: (b"X" + compiled(*given)[0][1:], compiled(*given)[1])
-    )
+
+    def other(*given):
+        pages, rows = compiled(*given)
+        return [b"X", *pages[1:]], rows
+
+    monkeypatch.setattr(small_chunks, "encode", other)
     column_chunk._page_style.cache_clear()
     fit = Fit(pa.int32(), nullable=True, options=())
     assert column_chunk._small([(fit, [pa.array([1, 2], pa.int32())])], asked) is None
     column_chunk._page_style.cache_clear()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_several_threads_encode_at_once(codec):
+    asked = style(codec, "1.0", statistics=True)
+    numbers = np.random.default_rng(1).normal(size=3000).round(2)
+    whole = [(Fit(pa.float64(), nullable=True, options=()), [pa.array(numbers)])] * 50
+    expected = content(column_chunk.encode(whole, asked))
+    with ThreadPoolExecutor(4) as pool:
+        for made in pool.map(lambda _: column_chunk.encode(whole, asked), range(8)):
+            assert content(made) == expected
 
 
 def decoded(path):
