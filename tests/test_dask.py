@@ -269,6 +269,22 @@ def test_a_store_on_a_web_server_is_cut(tmp_path, large, on_dask):
     assert contents(tmp_path / "local.zarr") == contents(tmp_path / "dask.zarr")
 
 
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+@pytest.mark.parametrize("repeat", ["died", "twice"])
+def test_a_task_may_make_a_folder_again(tmp_path, large, on_dask, monkeypatch, resume, repeat):
+    source = next(path for path in large if path.suffix == ".zarr")
+    mark = tmp_path / "died"
+    if repeat == "twice":
+        make_twice(monkeypatch)
+    else:
+        kill_a_worker(monkeypatch, mark, lambda *_: True)
+    done = run(source, "--output-dir", tmp_path / "dask", *SEED, "-s", 1, *resume, *on_dask)
+
+    assert (0, "", repeat == "died") == (done.status, done.messages, mark.exists())
+    assert 0 == run(source, "-o", tmp_path / "local.zarr", *SEED, "-s", 1).status
+    assert contents(tmp_path / "local.zarr") == contents(tmp_path / "dask" / "store.zarr")
+
+
 def test_several_large_files_are_made_side_by_side(tmp_path, large, inputs, on_dask):
     common = (*large, *inputs, *SEED, "-s", "1", "-v", "-c", ":float")
     local = run(*common, "--output-dir", tmp_path / "out", "--report", tmp_path / "local.json")

@@ -23,6 +23,7 @@ from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import OutputRequest, process
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
+from noisify.files.folder_output import UNRECORDED
 from noisify.files.input import known_size
 from noisify.files.output import STANDARD_OUTPUT
 from noisify.files.temporary import new_folder
@@ -221,7 +222,7 @@ def _jobs(
                 arguments.mask,
                 arguments.mask_values,
                 appended,
-                None if finished is None else finished.record_of(path, target),
+                UNRECORDED if finished is None else finished.record_of(path, target),
             )
             for target, one in zip(targets, found, strict=True)
         ]

@@ -26,6 +26,8 @@ from noisify.engine.dask_cluster import SchedulerLostError, fingerprint
 from noisify.engine.dask_work import attempt, check_wanted, make_files
 from noisify.engine.part_work import nothing
 from noisify.files import transport
+from noisify.files.folder_output import has_files
+from noisify.files.remote_folder_output import has_complete_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,7 +76,8 @@ def process_all_on(
         files = map(_checked_new, files)
     slots = cluster.slots()
     together = max(1, min(BATCH_FILES, count // (_TASKS_A_SLOT * slots)))
-    batches = _batches((_absolute(one, names) for one in files), together)
+    files = (_absolute(_with_new_folders(one), names) for one in files)
+    batches = _batches(files, together)
     shown = count == 1
     plain = replace(
         settings,
@@ -423,6 +426,23 @@ def _checked_new(one: FileJob) -> FileJob:
             if target is not None and _exists(str(target)):
                 raise exists_error(target)
     return one
+
+
+def _with_new_folders(one: FileJob) -> FileJob:
+    """Let tasks replace the folders that are not there yet; one may run twice, and meet its own."""
+    if is_url(one.path) or not Path(one.path).is_dir():
+        return one
+    wanted = [
+        request
+        if _has_files(str(request.target))
+        else request._replace(record=request.record.replacing())
+        for request in one.wanted
+    ]
+    return one._replace(wanted=wanted)
+
+
+def _has_files(target: str) -> bool:
+    return has_complete_files(target) if is_url(target) else has_files(Path(target))
 
 
 def _exists(target: str) -> bool:

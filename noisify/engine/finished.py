@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core import urls
+from noisify.core.errors import UsageError
 from noisify.core.lazy_libraries import json
 from noisify.core.version import VERSION
 from noisify.files import versions
@@ -35,12 +36,25 @@ class Record(NamedTuple):
     Attributes:
         place: The path of its file, or its URL.
         source: The full name of the input, and its version.
-        replaces: Whether an output is there as a record says, but of another version of the input.
+        replaces: Whether what is there may be replaced, if it is a folder with files in it: a run
+            has made it, from another version of the input.
     """
 
     place: str
     source: list[Any]
     replaces: bool
+
+    def replacing(self) -> Record:
+        """Return the record of a folder that may replace one with files in it."""
+        return self._replace(replaces=True)
+
+    def refuse(self, name: str) -> UsageError:
+        """Return the error for a folder that must not be replaced."""
+        return UsageError(
+            "is a folder with files in it, and not as a run of this command with --resume left it; "
+            "remove it, or give another --output-dir",
+            path=name,
+        )
 
     def write(self, made: Path | str) -> None:
         """Record an output that is complete, from the place where it was made.

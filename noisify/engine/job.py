@@ -21,6 +21,7 @@ from noisify.engine.targets import (
     shown_name,
 )
 from noisify.engine.unchanged import check_named
+from noisify.files import folder_output
 from noisify.files.output import Outputs, naming
 from noisify.files.write_behind import can_write_at
 from noisify.formats import mask as mask_files
@@ -48,7 +49,7 @@ class OutputRequest(NamedTuple):
         mask_values: Whether the mask also holds the original values.
         appended: The number of noisy copies after the original rows; 0 for one copy without the
             original.
-        record: Records the output if it is a folder; None without `--resume`.
+        record: Records the output if it is a folder.
     """
 
     target: str | Path
@@ -56,7 +57,7 @@ class OutputRequest(NamedTuple):
     mask: str | Path | None = None
     mask_values: bool = False
     appended: int = 0
-    record: FolderRecord | None = None
+    record: FolderRecord = folder_output.UNRECORDED
 
 
 AT_ONCE = 8

@@ -29,7 +29,7 @@ def open_target(
     target: str | Path,
     inputs: Sequence[str | Path],
     part: Part[Any] | None = None,
-    record: FolderRecord | None = None,
+    record: FolderRecord = folder_output.UNRECORDED,
 ) -> Output:
     """Open an output for an input, a folder if the input is a folder.
 

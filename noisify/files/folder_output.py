@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from noisify.core.errors import NoisifyError, UsageError, exists_error
 from noisify.core.lazy_libraries import ctypes, shutil
@@ -37,26 +37,41 @@ class FolderRecord(Protocol):
 
     @property
     def replaces(self) -> bool:
-        """Whether the folder may replace the one that is there."""
+        """Whether the folder may replace one with files in it."""
+
+    def replacing(self) -> FolderRecord:
+        """Return the record of a folder that may replace one with files in it."""
+
+    def refuse(self, name: str) -> UsageError:
+        """Return the error for a folder with files in it that may not be replaced."""
 
     def write(self, made: Path | str) -> None:
-        """Record that the folder is complete, once it gets its name, and where it was made."""
+        """Record a folder that is complete, from the place where it was made."""
 
 
-def check_replaced(record: FolderRecord | None, name: str) -> None:
-    """Refuse to replace a folder with files in it, unless its record allows that.
+class Unrecorded(NamedTuple):
+    """Stands for the record of a folder that has none."""
 
-    Raises:
-        UsageError: If it does not.
-    """
-    if record is None:
-        raise UsageError("is a folder with files in it; give another name", path=name)
-    if not record.replaces:
-        raise UsageError(
-            "is a folder with files in it, and not as a run of this command with --resume left it; "
-            "remove it, or give another --output-dir",
-            path=name,
-        )
+    replaces: bool = False
+
+    def replacing(self) -> FolderRecord:
+        """Return one for a folder that may replace one with files in it."""
+        return self._replace(replaces=True)
+
+    def refuse(self, name: str) -> UsageError:
+        """Return the error for a folder with files in it."""
+        return UsageError("is a folder with files in it; give another name", path=name)
+
+    def write(self, made: Path | str) -> None:
+        """Do nothing."""
+
+
+UNRECORDED = Unrecorded()
+
+
+def has_files(folder: Path) -> bool:
+    """Return whether a folder is there, and not empty."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 class FolderOutput(Output):
@@ -80,7 +95,7 @@ class FolderOutput(Output):
         *,
         in_place: bool,
         clobber: bool,
-        record: FolderRecord | None = None,
+        record: FolderRecord = UNRECORDED,
     ) -> None:
         self.name = str(target)
         self._record = record
@@ -104,8 +119,9 @@ class FolderOutput(Output):
             raise UsageError("is a file, and the output is a folder", path=self.name)
         if self._target.exists() and not clobber:
             raise exists_error(self.name)
-        if self._target.exists() and any(self._target.iterdir()):
-            check_replaced(self._record, self.name)
+        if has_files(self._target):
+            if not self._record.replaces:
+                raise self._record.refuse(self.name)
             self._replaces = True
 
     def _check_source(self, source: Path) -> None:
@@ -146,8 +162,7 @@ class FolderOutput(Output):
         """Rename the folder to the target, then remove the folder that it replaces."""
         for place, _, _ in os.walk(self.folder):
             sync_folder(Path(place))
-        if self._record is not None:
-            self._record.write(self.folder)
+        self._record.write(self.folder)
         if not self._replaces:
             if self._target.exists():  # it is empty, or this would have been refused
                 shutil.copymode(self._target, self.folder)

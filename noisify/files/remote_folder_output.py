@@ -16,17 +16,33 @@ from noisify.core import urls
 from noisify.core.errors import NoisifyError, UsageError
 from noisify.core.overriding import override
 from noisify.files.folder_input import RemoteFolder, copy_files, names_in
-from noisify.files.folder_output import FolderOutput, check_replaced
+from noisify.files.folder_output import UNRECORDED, FolderOutput
 from noisify.files.remote_output import check_writable
 from noisify.files.temporary import new_temporary_path, register, remove_folder
 from noisify.files.transport import Location, remote_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from noisify.files.folder_output import FolderRecord
 
 INCOMPLETE = ".noisify.incomplete"
 """The name of the marker, which engines ignore as they do all hidden files."""
 _DESCRIBES = {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata", "_SUCCESS"}
+
+
+def has_complete_files(url: str) -> bool:
+    """Return whether a folder with a URL has files, and no run was killed while it made them.
+
+    Raises:
+        NoisifyError: If its server does not answer.
+    """
+    with remote_errors(url, "written"):
+        return _is_complete(Location(url).list_files())
+
+
+def _is_complete(files: Collection[str]) -> bool:
+    return bool(files) and INCOMPLETE not in files
 
 
 class RemoteFolderOutput(FolderOutput):
@@ -42,7 +58,7 @@ class RemoteFolderOutput(FolderOutput):
     """
 
     def __init__(
-        self, source: Path | RemoteFolder, target: str, record: FolderRecord | None = None
+        self, source: Path | RemoteFolder, target: str, record: FolderRecord = UNRECORDED
     ) -> None:
         self.name = urls.redacted(target)
         self._record = record
@@ -53,8 +69,8 @@ class RemoteFolderOutput(FolderOutput):
         self._location = Location(target)
         with remote_errors(target, "written"):
             self._left = set(self._location.list_files())
-        if self._left and INCOMPLETE not in self._left:
-            check_replaced(record, self.name)
+        if _is_complete(self._left) and not record.replaces:
+            raise record.refuse(self.name)
         self.folder = new_temporary_path()
         self._uploaded: list[str] = []
         self._run = b""
@@ -101,8 +117,7 @@ class RemoteFolderOutput(FolderOutput):
             for name in self._names():
                 self._uploaded.append(name.as_posix())
                 self._upload(name)
-            if self._record is not None:
-                self._record.write(self._location.url)
+            self._record.write(self._location.url)
             self._location.remove(INCOMPLETE)
         self._uploaded.clear()
         remove_folder(self.folder)
