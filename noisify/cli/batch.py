@@ -21,6 +21,7 @@ from noisify.core.urls import is_url
 from noisify.engine import dask_batch, dask_cluster
 from noisify.engine.batch import FileJob, FileResult, process_all, size_of
 from noisify.engine.job import OutputRequest, process
+from noisify.engine.part_work import nothing
 from noisify.engine.unchanged import EXPECTED
 from noisify.files.codecs import of_name
 from noisify.files.folder_output import UNRECORDED
@@ -96,7 +97,13 @@ def make_outputs(
     """
     sizes = [size_of(path) for path in inputs] if len(inputs) > 1 else [known_size(inputs[0])]
     shown = False if arguments.quiet else arguments.progress
-    progress = Progress(sum(size or 0 for size in sizes), len(inputs), check_stopped, shown=shown)
+    progress = Progress(
+        sum(size or 0 for size in sizes),
+        len(inputs),
+        check_stopped,
+        shown=shown,
+        say=nothing if arguments.quiet else say,
+    )
     settings = settings_of(progress)
     files = _jobs(inputs, outputs, sizes, found, arguments, finished)
     side_files = list(_side_files(inputs, outputs, found, arguments, settings, index))

@@ -176,6 +176,7 @@ class Progress:
         count: The number of inputs.
         check: Called for each chunk; raises if the run is to stop.
         shown: True to show it anywhere, False nowhere, None on a terminal.
+        say: Prints a line.
 
     Attributes:
         check: Raises if the run is to stop.
@@ -188,7 +189,9 @@ class Progress:
         check: Callable[[], None],
         *,
         shown: bool | None,
+        say: Callable[[str], None] = say,
     ) -> None:
+        self._say = say
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = terminal if shown is None else shown
         self.check = check
@@ -221,6 +224,11 @@ class Progress:
             self._bytes += count
             self._input.in_pass += count
             self._draw_sometimes()
+
+    def tell(self, text: str) -> None:
+        """Print a note at once."""
+        self.clear()
+        self._say(f"note: {text}")
 
     def end(self, size: int) -> None:
         """Count an input of `size` bytes as done; called from any thread."""

@@ -80,6 +80,9 @@ class BatchProgress(Protocol):
     def check(self) -> None:
         """Stop if the run was asked to."""
 
+    def tell(self, text: str) -> None:
+        """Show a note at once, unless the run is quiet."""
+
     def begin(self, size: int) -> None:
         """Note that a large input of `size` bytes is being processed."""
 

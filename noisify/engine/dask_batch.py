@@ -22,7 +22,7 @@ from noisify.core.errors import NoisifyError, exists_error
 from noisify.core.urls import is_url
 from noisify.engine.batch import FileJob, FileResult
 from noisify.engine.cut_file import may_be_cut, process_in_parts
-from noisify.engine.dask_cluster import SchedulerLostError, fingerprint
+from noisify.engine.dask_cluster import SchedulerLostError, WorkerWatch, fingerprint
 from noisify.engine.dask_work import attempt, check_wanted, make_files
 from noisify.engine.part_work import nothing
 from noisify.files import transport
@@ -59,6 +59,7 @@ def process_all_on(
     *,
     count: int,
     part_bytes: int = BATCH_BYTES,
+    patience: float = 5,
 ) -> Iterator[FileResult]:
     """Make the outputs of many files on a cluster, and yield the result of each, in order.
 
@@ -69,6 +70,7 @@ def process_all_on(
         progress: Receives the progress.
         count: The number of files.
         part_bytes: The size of the parts into which larger files are cut.
+        patience: Seconds for which all workers may be gone before the user is told.
     """
     cluster.check_workers()
     names: dict[str, str] = {}
@@ -87,9 +89,12 @@ def process_all_on(
         unsynced=None,
     )
 
+    watch = WorkerWatch(cluster, progress.tell, patience)
+
     def check() -> None:
         progress.check()
         cluster.check_alive()
+        watch.look()
 
     with _Leaders(cluster, plain, part_bytes, progress) as leaders:
         work = _in_order(batches, leaders.start, lambda: _TASKS_A_SLOT * slots, check)

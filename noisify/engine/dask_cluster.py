@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from noisify.core.urls import is_url
 from noisify.core.version import VERSION
 from noisify.files.temporary import new_temporary_folder
 from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SECONDS_TO_ANSWER = 10
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 1 << 27, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
@@ -134,9 +138,44 @@ class DaskCluster:
                 "they had too little memory: take fewer (-j)"
             )
 
+    def has_workers(self) -> bool:
+        """Return whether there are workers, as far as the scheduler answers."""
+        try:
+            return bool(self.client.nthreads())
+        except OSError:  # it is reported where a result is missing
+            return True
+
     def close(self) -> None:
         """Close the client, and the cluster if it was made here."""
         self._closing.close()
+
+
+class WorkerWatch:
+    """Tells the user, once, that all workers are gone; others may come, so the run goes on.
+
+    Args:
+        cluster: The cluster.
+        tell: Shows a note.
+        patience: Seconds without workers before that, and between two looks.
+    """
+
+    def __init__(self, cluster: DaskCluster, tell: Callable[[str], None], patience: float) -> None:
+        self._cluster = cluster
+        self._tell = tell
+        self._patience = patience
+        self._next = time.monotonic() + patience
+        self._were_gone = self._told = False
+
+    def look(self) -> None:
+        """Look whether workers are there, if it is time to."""
+        if self._told or time.monotonic() < self._next:
+            return
+        are_gone = not self._cluster.has_workers()
+        if are_gone and self._were_gone:
+            self._tell("all workers of the cluster are gone; waits until others come, or Ctrl-C")
+            self._told = True
+        self._were_gone = are_gone
+        self._next = time.monotonic() + self._patience
 
 
 def _address(scheduler: str) -> str:

@@ -157,3 +157,11 @@ class TestRuns:
         done = run(*paths, "--output-dir", tmp_path / "out", "-s", 1, "--seed", 1, "--progress")
         lines = [line.rpartition("\x1b[K")[2] for line in done.messages.split("\n")]
         assert 3 == sum(line.startswith("noisify: note: ") for line in lines)
+
+
+def test_a_note_that_is_told_at_once_erases_the_line(capsys):
+    progress = Progress(10, 1, lambda: None, shown=True)
+    progress._next = 0
+    progress.advance(1)
+    progress.tell("waits")
+    assert capsys.readouterr().err.endswith("\r\x1b[Knoisify: note: waits\n")

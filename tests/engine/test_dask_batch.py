@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from noisify.engine import dask_batch
+from noisify.engine import dask_batch, dask_cluster
 
 
 class LostResult:
@@ -48,3 +48,36 @@ def test_a_stopped_run_does_not_wait_for_a_result_that_was_lost():
         assert future.waiting.wait(timeout=20)
 
     assert 1 == len(caught)
+
+
+def watched(monkeypatch, there, seconds=5):
+    """Look each second whether workers are there, as `there` tells; return the seconds of notes."""
+    now, told = [0.0], []
+    monkeypatch.setattr(dask_cluster.time, "monotonic", lambda: now[0])
+    cluster = SimpleNamespace(has_workers=lambda: there[int(now[0])])
+    watch = dask_cluster.WorkerWatch(cluster, lambda text: told.append((now[0], text)), seconds)
+    for second in range(len(there)):
+        now[0] = float(second)
+        watch.look()
+    return told
+
+
+def test_the_user_is_told_once_that_all_workers_are_gone(monkeypatch):
+    ((second, text),) = watched(monkeypatch, [True] * 7 + [False] * 93)
+    assert 15 == second
+    assert "all workers of the cluster are gone" in text
+
+
+def test_workers_that_come_back_at_once_are_no_news(monkeypatch):
+    assert [] == watched(monkeypatch, [True] * 7 + [False] * 6 + [True] * 7)
+
+
+def test_a_scheduler_that_does_not_answer_is_no_news():
+    class Lost(dask_cluster.DaskCluster):
+        def __init__(self):
+            self.client = SimpleNamespace(nthreads=self.fail)
+
+        def fail(self):
+            raise OSError("Timed out trying to connect")
+
+    assert Lost().has_workers()
