@@ -124,6 +124,34 @@ class TestHdf5:
         kind["codes"], kind["categories"] = np.arange(12, dtype="i1"), FLOATS
         assert {"obs/quality"} == self.done(hdf5)
 
+    @pytest.mark.parametrize("kind", ["nullable-integer", "nullable-boolean"])
+    @pytest.mark.parametrize("suffix", ["h5", "zarr"])
+    def test_values_beside_a_mask_that_marks_some_get_no_noise(self, suffix, kind, tmp_path):
+        source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+        library = h5py.File if suffix == "h5" else pytest.importorskip("zarr").open_group
+        file = library(source, mode="w")
+        for name, mask in (("some", [False, True, False]), ("none", [False] * 3)):
+            group = file.create_group(f"obs/{name}")
+            group.attrs["encoding-type"] = kind
+            values = np.array([5, 1, 7]) if kind == "nullable-integer" else np.array([True] * 3)
+            group["values"], group["mask"] = values, np.array(mask)
+        if suffix == "h5":
+            file.close()
+        noise = ("--seed", 1, "-o", target, "-d", "label-flip", "--rate", "100%")
+
+        named = run(source, "-c", "obs/some/values", *noise)
+        assert (2, False) == (named.status, target.exists())
+        reason = "has missing values, which only its mask tells; fill them in first\n"
+        assert named.messages.endswith(f"field 'obs/some/values': {reason}")
+
+        done = run(source, "-c", "obs/*/values", *noise)
+        assert 0 == done.status
+        assert "field 'obs/some/values' is left as it is: it has missing values" in done.messages
+        before, after = (library(path, mode="r") for path in (source, target))
+        names = [f"obs/{group}/{name}" for group in ("some", "none") for name in ("values", "mask")]
+        same = {name for name in names if (before[name][:] == after[name][:]).all()}
+        assert {"obs/some/values", "obs/some/mask", "obs/none/mask"} == same
+
     @pytest.mark.parametrize(
         ("noise", "erased"), [(("-s", 3), 0), (("-d", "missing", "--rate", "30%"), 30)]
     )

@@ -85,6 +85,19 @@ def as_declared(
     )
 
 
+_MASK_ELEMENTS = 1 << 20
+MASKED = "has missing values, which only its mask tells; fill them in first"
+"""Why values beside a mask of missing values get no noise."""
+
+
+def says_missing(mask: Any) -> bool:  # noqa: ANN401 - h5py and zarr have no types
+    """Return whether a mask of missing values marks any, or is not a mask as AnnData writes it."""
+    if len(mask.shape or ()) != 1 or mask.dtype.kind not in "biu":
+        return True
+    starts = range(0, mask.shape[0], _MASK_ELEMENTS)
+    return any(np.asarray(mask[start : start + _MASK_ELEMENTS]).any() for start in starts)
+
+
 def codes_declared(categories: int) -> dict[str, object]:
     """Return the attributes that would declare categorical codes: indices, or -1 for missing."""
     return {_RANGE: (0, max(categories - 1, 0)), _FILL: -1}

@@ -13,7 +13,13 @@ from noisify.core.chunk import Field
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import DataError
 from noisify.core.lazy import optional
-from noisify.formats.datasets.declared import ATTRIBUTES, as_declared, codes_declared
+from noisify.formats.datasets.declared import (
+    ATTRIBUTES,
+    MASKED,
+    as_declared,
+    codes_declared,
+    says_missing,
+)
 from noisify.formats.datasets.storage import Stored
 from noisify.formats.hdf5.datatypes import (
     TEXT,
@@ -86,7 +92,7 @@ def fields_at(
     others = [other for other in aliases.get(address, ()) if other != path]
     parts = list(leaves(dataset.id.get_type()))
     has_numbers = not elsewhere and any(leaf.dtype is not None for leaf in parts)
-    hindrance = _hindrance(dataset) if has_numbers else ""
+    hindrance = _hindrance(dataset, roles.masks.get(address)) if has_numbers else ""
     texts = NumberType("text", TEXT)
     for leaf in parts:
         shape = (() if outside else dataset.shape or ()) + leaf.shape
@@ -196,8 +202,10 @@ def storage_of(path: str, dataset: h5py.Dataset, address: int, headers: HeaderFi
     return Chunked(*place, chunks, pipeline, filters_edges, is_written, fill)
 
 
-def _hindrance(dataset: h5py.Dataset) -> str:
-    """Return why the storage of a dataset rules out noise, or an empty string."""
+def _hindrance(dataset: h5py.Dataset, mask: h5py.Dataset | None) -> str:
+    """Return why a dataset gets no noise, by its storage or its mask, or an empty string."""
+    if mask is not None and says_missing(mask):
+        return MASKED
     kind = dataset.id.get_type()
     options = dataset.id.get_create_plist()
     if size := _unwritten_gibibytes(dataset, kind.get_size()):

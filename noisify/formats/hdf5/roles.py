@@ -178,6 +178,8 @@ class Roles:
     Attributes:
         netcdf: Whether it is a NetCDF file.
         structure: The noun for each dataset that never gets noise, by its address.
+        categories: The number of categories of each dataset of codes, by its address.
+        masks: The mask of missing values of each dataset that has one, by its address.
     """
 
     def __init__(self, file: h5py.File) -> None:
@@ -186,6 +188,7 @@ class Roles:
         self._members: dict[tuple[int, str], str] = {}
         self.structure: dict[int, str] = {}
         self.categories: dict[int, int] = {}
+        self.masks: dict[int, h5py.Dataset] = {}
         self._nwb = "nwb_version" in file.attrs
         self._index: str | None = None
         self._above = GroupsAbove()
@@ -265,6 +268,9 @@ class Roles:
             self._note(group, _words(group.attrs, "_index", None), "an index of AnnData")
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
+            mask, address = found_in(group, "mask"), _dataset_in(group, "values")
+            if isinstance(mask, h5py.Dataset) and address is not None:
+                self.masks[address] = mask
         if "__categories" in names:
             inner = found_in(group, "__categories")
             if isinstance(inner, h5py.Group):

@@ -34,12 +34,15 @@ class Roles:
     Attributes:
         roles: The role of each array that has one; such an array gets noise only if it is named.
         structure: The noun for each array that never gets noise.
+        categories: The number of categories of each array of codes.
+        masks: The mask of missing values of each array that has one.
     """
 
     def __init__(self, tree: Tree) -> None:
         self.roles: dict[str, str] = {}
         self.structure: dict[str, str] = {}
         self.categories: dict[str, int] = {}
+        self.masks: dict[str, str] = {}
         self._arrays = tree.arrays
         for path, array in tree.arrays.items():
             named = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
@@ -82,6 +85,8 @@ class Roles:
             self._note(group, [str(attributes.get("_index", "_index"))], "an index of AnnData")
         elif kind.startswith("nullable"):
             self._note(group, ["mask"], "a mask of missing values")
+            if "mask" in names:
+                self.masks[posixpath.join(group, "values")] = posixpath.join(group, "mask")
 
 
 def declarations(array: ZarrObject, number: NumberType) -> dict[str, Any]:

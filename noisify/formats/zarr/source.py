@@ -15,7 +15,7 @@ from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.folder_input import WebFolder, copy_folder, copy_modes
 from noisify.formats.datasets.boxes import box_shape
-from noisify.formats.datasets.declared import as_declared, codes_declared
+from noisify.formats.datasets.declared import MASKED, as_declared, codes_declared, says_missing
 from noisify.formats.datasets.sink import DatasetsSink
 from noisify.formats.datasets.source import DatasetsSource, unreadable_field
 from noisify.formats.datasets.storage import InChunks, Stored, Unpacked
@@ -121,6 +121,10 @@ class ZarrSource(DatasetsSource):
             if structure or dtype.kind not in _NUMBERS:
                 kind = field.kind if not structure and dtype.kind in "SU" else "other"
                 yield replace(found, kind=kind, type_name=structure or str(dtype), number=None)
+                continue
+            mask = roles.masks.get(path)
+            if mask is not None and says_missing(self._tree.arrays[mask]):
+                yield replace(found, number=None, hindrance=MASKED)
                 continue
             if found.number is not None and not member:
                 found = as_declared(found, declarations(array, found.number))
