@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from noisify.core.chunk import Positions
-from noisify.core.errors import UsageError
 from noisify.core.value_class import frozen
 from noisify.engine import record_keys
 from noisify.engine.counts import FieldReport
@@ -131,7 +130,6 @@ class _Worker:
     def __init__(self, source: Source[Any], task: Task, size: int, *, measure: bool) -> None:
         generators = sequential_generators(task.plan, source, size)
         self._task = task
-        self._row_elements = source.row_elements
         self._has_row_steps = bool(task.plan.row_steps)
         in_place = task.sink.positional and not self._has_row_steps
         self.positional = in_place and task.mask is None
@@ -151,7 +149,7 @@ class _Worker:
         masked = None if mask is None else mask.encode(piece.raw, chunk, noisy, encoded)
         if self._has_row_steps:
             if chunk.rows is None:
-                raise no_rows() if self._row_elements is None else _large_row()
+                raise no_rows()
             copies = self._noiser.copies(chunk.rows, piece.row_conditions, piece.keys)
             versions = [encoded]
             for noiser in self._fresh.values():
@@ -183,14 +181,10 @@ def written_rows(source: Source[Any], plan: Plan, jobs: int, size: int, rows: in
 
     def copies(piece: DecodedPiece) -> int:
         if piece.chunk.rows is None:
-            raise _large_row()
+            raise no_rows()
         return int(noiser.copies(piece.chunk.rows, piece.row_conditions).sum())
 
     return sum(_Reader(source, [plan], size, columns_together=True).map(copies, jobs))
-
-
-def _large_row() -> UsageError:
-    return UsageError("a row is larger than a chunk, or not whole; give a larger --chunk-size")
 
 
 class _Reader:

@@ -11,6 +11,8 @@ import soundfile
 from PIL import Image
 from run_command import run
 
+from noisify.core import memory_bound
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,6 +57,34 @@ def test_the_rows_that_come_out_are_those_of_a_table(tmp_path, name, model, cut)
     assert before.dtype == after.dtype
     rows = rows_of_a_table(tmp_path, len(before), *model)
     np.testing.assert_array_equal(before[rows], after)
+
+
+@pytest.mark.parametrize("model", [DROP, REPEAT], ids=["drop", "repeat"])
+@pytest.mark.parametrize("name", ["in.npy", "in.npz", "packed.npz"])
+@pytest.mark.parametrize("kind", ["f8", "u1", [("x", "f4"), ("n", "i8")]], ids=["f8", "u1", "two"])
+def test_rows_may_be_larger_than_a_chunk(tmp_path, name, model, kind):
+    before = np.zeros((9, 40, 30), kind)
+    before[before.dtype.names[0] if before.dtype.names else ...] = np.arange(9)[:, None, None]
+    save = {"in.npy": np.save, "in.npz": np.savez, "packed.npz": np.savez_compressed}[name]
+    save(tmp_path / name, before)
+
+    found = np.load(changed(tmp_path / name, *model, "--chunk-size", "1k", "-j", 2))
+    after = found if name == "in.npy" else found["arr_0"]
+
+    assert before.dtype == after.dtype
+    rows = rows_of_a_table(tmp_path, len(before), *model)
+    np.testing.assert_array_equal(before[rows], after)
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez], ids=["npy", "npz"])
+def test_a_row_that_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch, save):
+    source = tmp_path / ("in.npy" if save is np.save else "in.npz")
+    save(source, np.zeros((2, 400_000)))
+    monkeypatch.setattr(memory_bound, "_resident", lambda: 10 << 20)
+    monkeypatch.setattr(memory_bound, "_peak", lambda: 10 << 20)
+    done = run(source, "-o", tmp_path / "out", *DROP, "--seed", 1, "--max-memory", "30m", "-j", 1)
+    assert (1, 1) == (done.status, len(done.lines)), done.messages
+    assert "a row needs about 25MB of memory, and --max-memory 30MB leaves 20MB" in done.messages
 
 
 def test_an_array_without_rows_passes_through(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _LEAST_ITEM = 4
 """The least bytes that an element counts for in a piece, since noise is added in float64."""
+COPIES_OF_ROW = 8
+"""Copies of a row's bytes in memory: two pieces, read, noisy, encoded and chosen."""
 
 
 class NpySource(ElementsSource):
@@ -77,6 +80,15 @@ class NpySource(ElementsSource):
         if not self.dtype.itemsize:
             return Reading(iter(()))
         return Reading(self._boxes()) if self.header.fortran else super().read(groups, size)
+
+    @override
+    def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArrayPiece]:
+        """Read whole rows, at least one at a time; or boxes of a Fortran-order array."""
+        least = (self.row_elements or 0) * max(_LEAST_ITEM, self.dtype.itemsize)
+        if self.header.fortran or least <= size:
+            return self.read(groups, size)
+        self._input.memory.require(COPIES_OF_ROW * least, "a row")
+        return replace(self.read(groups, least), in_flight=2)
 
     @override
     def piece_elements(self, size: int) -> int:

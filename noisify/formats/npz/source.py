@@ -27,7 +27,7 @@ from noisify.formats.colocated import FieldsByPlace, united
 from noisify.formats.interface import Reading
 from noisify.formats.npy.boxes import fortran_boxes, read_box
 from noisify.formats.npy.header import FIRST_BYTES, Header, header_length, parse_header
-from noisify.formats.npy.source import rows_of
+from noisify.formats.npy.source import COPIES_OF_ROW, rows_of
 from noisify.formats.npz.zip_archive import Archive, Member
 from noisify.formats.numpy_fields import (
     arrow_of,
@@ -113,6 +113,7 @@ class NpzSource(ArraySource[ArchivePiece]):
         if source.path is None:
             raise AssertionError(source.name)
         self.name = source.name
+        self._memory = source.memory
         self.archive = Archive(source.path, source.name)
         self.array_by_field: dict[str, Array] = {}
         self._paths: dict[str, str] = {}
@@ -186,11 +187,12 @@ class NpzSource(ArraySource[ArchivePiece]):
 
     @override
     def read_rows(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[ArchivePiece]:
-        """Read the only array in pieces of whole rows."""
-        elements = size // max(1, self.arrays[0].itemsize)
-        if (width := self.row_elements) and elements > width:
-            elements -= elements % width
-        return Reading(self._pieces(self.arrays, elements))
+        """Read the only array in pieces of whole rows, at least one at a time."""
+        itemsize, width = max(1, self.arrays[0].itemsize), self.row_elements or 1
+        if (least := width * itemsize) > size:
+            self._memory.require(COPIES_OF_ROW * least, "a row")
+        elements = max(1, size // least) * width
+        return Reading(self._pieces(self.arrays, elements), in_flight=2 if least > size else None)
 
     def _groups(self, groups: Sequence[Sequence[Field]], size: int) -> Iterator[ArchivePiece]:
         if not groups:
