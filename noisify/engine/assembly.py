@@ -294,7 +294,13 @@ class _Returned(_Remote):
     @override
     def join(self, jobs: Sequence[PartJob], done: Sequence[PartResult]) -> None:
         with naming(self.output):
-            self._write(self.opened.source, list(map(self._path, range(len(jobs)))), self.output)
+            self._write(self.opened.source, self._paths(len(jobs)), self.output)
+
+    def _paths(self, count: int) -> Iterator[Path]:
+        """Yield the paths of what parts returned, until the run is stopped."""
+        for at in range(count):
+            yield self._path(at)
+            self.opened.tasks.check()
 
 
 def _new_folder(output: Output, kept: ExitStack) -> Path:

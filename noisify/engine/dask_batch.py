@@ -341,7 +341,7 @@ class _Leaders:
         def start(item: object, opened: _Open) -> _Task:
             return self._task(work, item, opened)
 
-        for _, task in _in_order(items, start, self._share_of_slots, self._check):
+        for _, task in _in_order(items, start, self._share_of_slots, self.check):
             yield task.result()
 
     def _task(
@@ -355,13 +355,18 @@ class _Leaders:
     def start_first(self, work: Callable[[Any], Any], item: object) -> _Ahead:
         """Start work(item) on the cluster, before all that waits there."""
         opened = _Open()
-        return _Ahead(self._task(work, item, opened, priority=1), opened, self._check)
+        return _Ahead(self._task(work, item, opened, priority=1), opened, self.check)
 
     def _share_of_slots(self) -> int:
         """Return how many tasks each thread may have open."""
         return max(2, _TASKS_A_SLOT * self._slots // max(1, self._leading))
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Go on unless the run is stopped.
+
+        Raises:
+            NoisifyError: If it is.
+        """
         if self._stopping.is_set():
             raise NoisifyError("was stopped")
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-WriteWhole: TypeAlias = "Callable[[Source[Any], Sequence[Path], Output], None]"
+WriteWhole: TypeAlias = "Callable[[Source[Any], Iterable[Path], Output], None]"
 """Writes a file from those of its parts, given the input."""
 
 
@@ -56,6 +56,13 @@ class Tasks(Protocol):
 
     def start_first(self, work: Callable[[Item], Result], item: Item) -> Started:
         """Start work(item), before all that waits."""
+
+    def check(self) -> None:
+        """Go on unless the run is stopped.
+
+        Raises:
+            NoisifyError: If it is.
+        """
 
 
 class PartTarget(NamedTuple):

@@ -59,6 +59,9 @@ class Twice:
         done.set_result(pickle.loads(found))  # noqa: S301
         return done
 
+    def check(self):
+        pass
+
 
 @pytest.fixture
 def in_parts(monkeypatch):
@@ -757,6 +760,22 @@ def test_a_mask_on_s3_that_fails_leaves_nothing(
         assert f"noisify: {lake.url}/m.npz: cannot be written: {error.strerror}" in done.messages
     assert ([], []) == ([*lake.objects()], [*lake.uploads()])
     assert [] == list((tmp_path / "cut").iterdir())
+
+
+def test_a_run_that_is_stopped_writes_no_mask_on_s3(inputs, on_s3, lake, monkeypatch):
+    written = []
+
+    def stop(_):
+        written.append(1)
+        raise NoisifyError("was stopped")
+
+    monkeypatch.setattr(Twice, "check", stop)
+
+    mask = f"{lake.url}/m.npz"
+    done = run(inputs / "array.npy", "-o", f"{lake.url}/o.npy", "--mask", mask, "-s", 1, *on_s3)
+
+    assert (1, [1]) == (done.status, written)
+    assert ([], []) == ([*lake.objects()], [*lake.uploads()])
 
 
 @pytest.mark.one_in(4)
