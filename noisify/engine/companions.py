@@ -44,7 +44,7 @@ class StepNeeds:
         """Return the needs of a step."""
         model = step.model
         keys = model.key_fields()
-        numbers = frozenset[str]() if model.multi_field else step.companions() - keys
+        numbers = frozenset[str]() if model.multi_field else step.companions - keys
         return cls(step, numbers, model.level_fields(), keys)
 
 
@@ -135,5 +135,5 @@ class OtherFields:
             step: The step.
             at: The index of the column of its field.
         """
-        found = {name: self.before[name] for name in step.companions()}
+        found = {name: self.before[name] for name in step.companions}
         return {name: columns[min(at, len(columns) - 1)] for name, columns in found.items()}

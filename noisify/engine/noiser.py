@@ -72,7 +72,7 @@ class Noiser:
         self._specs = [
             SpecSteps.of(steps) for _, steps in groupby(plan.field_steps, lambda step: step.spec)
         ]
-        self._companions = {name for step in plan.field_steps for name in step.companions()}
+        self._companions = {name for step in plan.field_steps for name in step.companions}
         alone = generators or plan.decimals is not None or plan.key
         self._alike = {} if alone else _alike(plan.field_steps)
         self._generators = generators
@@ -325,7 +325,7 @@ def _alike(steps: Iterable[Step]) -> dict[str, int]:
     return {
         name: numbers.setdefault(tuple([_kind(step) for step in own]), len(numbers))
         for name, own in by_field.items()
-        if all(s.model.independent and s.where is None and not s.companions() for s in own)
+        if all(s.model.independent and s.where is None and not s.companions for s in own)
     }
 
 

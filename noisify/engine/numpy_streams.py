@@ -49,7 +49,7 @@ def _try_out(step: Step, generator: NumpyGenerator) -> None:
     if number is None or step.model.halo or step.model.multi_field:
         raise UsageError("this model needs noisify's own streams; drop --rng")
     variates = _OneDraw(generator, Positions.range(0, 1))
-    companions = dict.fromkeys(step.companions(), np.zeros(1))
+    companions = dict.fromkeys(step.companions, np.zeros(1))
     keys = dict.fromkeys(step.model.key_fields(), np.zeros(1, np.uint64))
     context = NoiseContext(variates, number, companions, keys=keys)
     step.model.apply(np.zeros(1, number.dtype), context)
@@ -92,7 +92,7 @@ def sequential_generators(plan: Plan, source: Source[Any], size: int) -> dict[St
             length = _count(source, step.field, size)
         for start in range(0, length, _SKIP_ELEMENTS):
             here = Positions.range(start, min(start + _SKIP_ELEMENTS, length))
-            companions = dict.fromkeys(step.companions(), np.zeros(here.size))
+            companions = dict.fromkeys(step.companions, np.zeros(here.size))
             context = NoiseContext(SequentialVariates(generator, here), number, companions)
             step.model.apply(np.zeros(here.size, number.dtype), context)
     return generators

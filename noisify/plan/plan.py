@@ -140,8 +140,9 @@ class Step:
         comfortable = self.series.comfortable
         return max(self.halo, min(comfortable, _WITH_HALO)) if self.halo else comfortable
 
+    @cached_property
     def companions(self) -> frozenset[str]:
-        """Return the other fields whose values this step needs."""
+        """The other fields whose values this step needs."""
         if self.model.multi_field:
             return frozenset(getattr(self.model, "fields", None) or ()) - {self.field.name}
         return self.model.companions()
@@ -301,7 +302,7 @@ def grouped(fields: Sequence[Field], steps: Sequence[Step]) -> list[list[Field]]
         return name
 
     for step in steps:
-        for companion in step.companions():
+        for companion in step.companions:
             leader[lead(companion)] = lead(step.field.name)
     groups: dict[str, list[Field]] = {}
     for member in fields:

@@ -157,7 +157,7 @@ def _plan(
     """Gather settled steps into a plan, with the fields that have to be read for them."""
     read = {step.field.name: step.field for step in steps}
     for step in steps:
-        for name in step.companions():
+        for name in step.companions:
             other = _companion(name, step, fields)
             if name not in read:
                 read[name] = _as_key(other) if name in step.model.key_fields() else other

@@ -53,6 +53,7 @@ IN_METADATA = {
     BLOOM_FILTER_LENGTH: (15, I32),
 }
 """The number and wire type of the field of each place."""
+_NO_INDEXES = [None] * (COLUMN_INDEX_LENGTH + 1 - OFFSET_INDEX)
 _REQUIRED = (VALUES, UNCOMPRESSED, STORED, DATA_PAGE)
 
 
@@ -158,7 +159,7 @@ def move(row: Row, by: int) -> None:
     for place in (DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE, CHUNK_OFFSET):
         if row[place]:
             row[place] += by
-    row[OFFSET_INDEX:] = [None] * (COLUMN_INDEX_LENGTH + 1 - OFFSET_INDEX)
+    row[OFFSET_INDEX:] = _NO_INDEXES
 
 
 def replaced(row: Row, new: Row, by: int) -> Row:

@@ -297,21 +297,25 @@ class ParquetSink(Sink["RowGroupSlice", EncodedSlice]):
             row = rows[leaf]
             span = self._footer.span(row)
             here = self._file.tell()
+            column: bytes | Span | None
+            offset: bytes | Span | None
             bloom: bytes | Span | None
             if leaf in changed:
                 one = next(encoded)
                 if one.pages:
                     self._file.write(one.pages)
-                rows[leaf] = chunk_records.replaced(row, one.row, here - PAGES_AT)
-                index = _Index(leaf, one.column_index, one.offset_index, here - PAGES_AT)
+                by = here - PAGES_AT
+                rows[leaf] = chunk_records.replaced(row, one.row, by)
+                column, offset = one.column_index, one.offset_index
                 bloom = one.bloom_filter
             else:
-                index = _Index(leaf, *footer.index_spans(row), here - span.start)
+                by = here - span.start
+                column, offset = footer.index_spans(row)
                 bloom = self._filter_span(row)
                 self.copy(span)
-                chunk_records.move(row, index.by)
-            if index.column is not None or index.offset is not None:
-                group.indexes.append(index)
+                chunk_records.move(row, by)
+            if column is not None or offset is not None:
+                group.indexes.append(_Index(leaf, column, offset, by))
             if bloom is None:
                 rows[leaf][BLOOM_FILTER] = rows[leaf][BLOOM_FILTER_LENGTH] = None
             else:
