@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from noisify.core.chunk import BLOCK, Positions, end_to_end
 from noisify.core.value_class import frozen
+from noisify.files.temporary import new_temporary_file
+from noisify.files.write_behind import write_all
+from noisify.formats.numpy_fields import raw_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +69,12 @@ class ColumnBatch:
         positions = Positions.range(start, start + values.shape[1])
         return cls(first.names, first.number, positions, values, valid)
 
+    def between(self, start: int, stop: int) -> ColumnBatch:
+        """Return the values at some of its consecutive positions, which must have no mask."""
+        lead = int(self.positions.starts[0])
+        values = np.ascontiguousarray(self.values[:, start - lead : stop - lead])
+        return ColumnBatch(self.names, self.number, Positions.range(start, stop), values, None)
+
     @property
     def is_short(self) -> bool:
         """Whether to join it with the next one before work that costs by the column."""
@@ -117,19 +128,47 @@ def _cut(columns: Sequence[Column]) -> Iterator[ColumnBatch]:
         yield ColumnBatch.of(columns[start : start + step])
 
 
-class WaitingBatches:
-    """Short batches, kept until those of the same fields are as long as a block.
+@frozen
+class _StoredBatch:
+    """A batch whose values are in a file.
 
     Attributes:
-        nbytes: The bytes that they take.
+        names: The names of the fields.
+        number: The number type.
+        positions: The positions.
+        place: Where the values are in the file.
+        shape: The shape of the values.
+        dtype: Their dtype.
     """
 
-    def __init__(self) -> None:
-        self._runs: dict[tuple[object, ...], list[ColumnBatch]] = {}
+    names: tuple[str, ...]
+    number: NumberType
+    positions: Positions
+    place: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class WaitingBatches:
+    """Batches of parts of blocks, kept until those of the same fields complete their block.
+
+    Args:
+        most_bytes: Bytes to keep in memory before batches, which may then have no masks, go to a
+            temporary file; None: all.
+
+    Attributes:
+        nbytes: The bytes that they take in memory.
+    """
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._runs: dict[tuple[object, ...], list[ColumnBatch | _StoredBatch]] = {}
+        self._most_bytes = most_bytes
+        self._file: BinaryIO | None = None
+        self._stored = 0
         self.nbytes = 0
 
     def add(self, batch: ColumnBatch) -> Iterable[ColumnBatch]:
-        """Keep a batch; return those that are long enough, or that it does not follow."""
+        """Keep a batch; return those that complete a block, or that it does not follow."""
         key = id(batch.number), batch.names
         run = self._runs.setdefault(key, [])
         if run and not batch.positions.follows(_stop(run)):
@@ -137,20 +176,60 @@ class WaitingBatches:
             run = self._runs.setdefault(key, [])
         run.append(batch)
         self.nbytes += batch.nbytes
-        if _stop(run) - int(run[0].positions.starts[0]) >= BLOCK:
+        if _stop(run) >= (int(run[0].positions.starts[0]) // BLOCK + 1) * BLOCK:
             yield self._take(key)
+        elif self._most_bytes is not None and self.nbytes > self._most_bytes:
+            self._store()
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the fields of each batch that `take_all` will yield."""
+        for run in self._runs.values():
+            yield from run[0].names
 
     def take_all(self) -> Iterator[ColumnBatch]:
         """Yield all of them, and let go of each before the next."""
         while self._runs:
             yield self._take(next(iter(self._runs)))
 
+    def close(self) -> None:
+        """Remove the temporary file."""
+        if self._file is not None:
+            self._file.close()
+
     def _take(self, key: tuple[object, ...]) -> ColumnBatch:
-        run = self._runs.pop(key)
-        self.nbytes -= sum(batch.nbytes for batch in run)
+        run = [self._loaded(batch) for batch in self._runs.pop(key)]
         return run[0] if len(run) == 1 else ColumnBatch.joined(run)
 
+    def _store(self) -> None:
+        """Write the batches in memory to the file."""
+        if self._file is None:
+            self._file = new_temporary_file()
+        self._file.seek(0, os.SEEK_END)
+        for run in self._runs.values():
+            for at, batch in enumerate(run):
+                if isinstance(batch, ColumnBatch):
+                    run[at] = _StoredBatch(
+                        batch.names, batch.number, batch.positions,
+                        self._file.tell(), batch.values.shape, batch.values.dtype,
+                    )  # fmt: skip
+                    write_all(self._file, raw_bytes(batch.values).data)
+                    self._stored += 1
+        self.nbytes = 0
 
-def _stop(run: Sequence[ColumnBatch]) -> int:
+    def _loaded(self, batch: ColumnBatch | _StoredBatch) -> ColumnBatch:
+        """Return a batch that is kept no longer, read from the file if it is there."""
+        if isinstance(batch, ColumnBatch):
+            self.nbytes -= batch.nbytes
+            return batch
+        file = cast("BinaryIO", self._file)
+        file.seek(batch.place)
+        values = np.fromfile(file, batch.dtype, math.prod(batch.shape)).reshape(batch.shape)
+        self._stored -= 1
+        if not self._stored:
+            file.truncate(0)
+        return ColumnBatch(batch.names, batch.number, batch.positions, values, None)
+
+
+def _stop(run: Sequence[ColumnBatch | _StoredBatch]) -> int:
     last = run[-1].positions
     return int(last.starts[0]) + last.length

@@ -21,6 +21,7 @@ from noisify.core.chunk import Positions
 from noisify.core.value_class import frozen
 from noisify.engine import record_keys
 from noisify.engine.counts import FieldReport
+from noisify.engine.measures import MOST_WAITING, Measures, measured
 from noisify.engine.noiser import Noiser
 from noisify.engine.numpy_streams import sequential_generators
 from noisify.engine.overlap import DecodedPiece, extended
@@ -30,10 +31,11 @@ from noisify.formats.interface import no_rows, some_rows
 from noisify.plan.plan import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from noisify.core.chunk import Field
     from noisify.engine.counts import Tally
+    from noisify.engine.measures import Measured
     from noisify.engine.parallel import Result
     from noisify.engine.record_keys import KeyTally
     from noisify.formats.interface import NoisyColumn, Part, Reading, Sink, Source
@@ -99,29 +101,59 @@ def run(
     plans = [task.plan for task in tasks]
     reader = _Reader(source, plans, size, columns_together=rows, part=part)
 
-    def work(piece: DecodedPiece) -> tuple[list[tuple[Any, ...]], int]:
-        return [worker.work(piece) for worker in workers], source.size_of(piece.raw)
-
     reports: list[dict[str, FieldReport]] = [
         {field.name: FieldReport() for field in task.plan.noised} for task in tasks
     ]
+    measures = [Measures(report, MOST_WAITING // len(tasks)) for report in reports]
     threads = 1 if any(worker.sequential for worker in workers) else jobs
+    one_by_one = threads == 1 or reader.reading.in_flight == 1  # then each is written as it is made
+
+    def work(piece: DecodedPiece) -> tuple[Iterable[_Done], int]:
+        done = (worker.work(piece) for worker in workers)
+        return done if one_by_one else list(done), source.size_of(piece.raw)
+
     placed = all(worker.positional for worker in workers)
     for done, size_done in reader.map(work, threads, placed=placed):
-        for task, report, (encoded, masked, tallies) in zip(tasks, reports, done, strict=True):
-            if encoded is not None:
-                with naming(task.name):
-                    task.sink.write(encoded)
-            if task.mask is not None:
-                with naming(task.mask_name):
-                    task.mask.write(masked)
-            for name, tally in tallies.items():
+        for task, report, measure_of, one in zip(tasks, reports, measures, done, strict=True):
+            _write(task, one)
+            for name, tally in one.tallies.items():
                 report[name] += tally
-        del done, encoded, masked  # free them before the next ones are made
+            if one.measured is not None:
+                measure_of.add(one.measured)
+            del one  # free it before the next one is made
+        del done
         progress(size_done)
+    for each in measures:
+        each.end(complete=part is None)
     if reader.keys is not None:
         keyed(reader.keys.tally)
     return reports
+
+
+class _Done(NamedTuple):
+    """What a task makes of a piece.
+
+    Attributes:
+        encoded: The encoded piece, or None if it has been written.
+        mask: Its encoded mask, or None without one.
+        tallies: The tally of each field.
+        measured: What is measured beyond that, or None.
+    """
+
+    encoded: Any
+    mask: Any
+    tallies: dict[str, Tally]
+    measured: Measured | None
+
+
+def _write(task: Task, done: _Done) -> None:
+    """Write a piece and its mask."""
+    if done.encoded is not None:
+        with naming(task.name):
+            task.sink.write(done.encoded)
+    if task.mask is not None:
+        with naming(task.mask_name):
+            task.mask.write(done.mask)
 
 
 class _Worker:
@@ -133,15 +165,16 @@ class _Worker:
         self._has_row_steps = bool(task.plan.row_steps)
         in_place = task.sink.positional and not self._has_row_steps
         self.positional = in_place and task.mask is None
-        self._noiser = Noiser(task.plan, generators, measure=measure)
+        self._noiser = Noiser(task.plan, generators)
+        self._measure = measure
         self.sequential = bool(generators)
         self._fresh = {
-            number: Noiser(task.plan.copied(repeated=number), {}, measure=False)
+            number: Noiser(task.plan.copied(repeated=number), {})
             for number in range(1, 1 + task.plan.fresh_copies)
         }
 
-    def work(self, piece: DecodedPiece) -> tuple[Any, Any, dict[str, Any]]:
-        """Return the encoded piece, its encoded mask, and tallies by field."""
+    def work(self, piece: DecodedPiece) -> _Done:
+        """Add noise to a piece, encode it and its mask, and measure what noise did."""
         sink, chunk = self._task.sink, piece.chunk
         noisy, tallies = self._noiser.apply(piece.extended, piece.conditions, chunk, piece.keys)
         encoded = sink.encode(piece.raw, chunk, noisy)
@@ -159,7 +192,7 @@ class _Worker:
         elif sink.positional:
             with naming(self._task.name):
                 encoded = sink.write_at_position(encoded)
-        return encoded, masked, tallies
+        return _Done(encoded, masked, tallies, measured(noisy) if self._measure else None)
 
 
 def written_rows(source: Source[Any], plan: Plan, jobs: int, size: int, rows: int) -> int:
@@ -174,7 +207,7 @@ def written_rows(source: Source[Any], plan: Plan, jobs: int, size: int, rows: in
         size: The bytes of a chunk.
         rows: The number of rows of the input.
     """
-    noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
+    noiser = Noiser(plan, sequential_generators(plan, source, size))
     if all(step.where is None for step in plan.row_steps):
         ranges = (Positions.range(at, min(at + size, rows)) for at in range(0, rows, size))
         return sum(int(noiser.copies(some, {}).sum()) for some in ranges)
@@ -230,16 +263,21 @@ class _Reader:
             groups = [self._with_conditions(group) for group in groups]
         together = columns_together or self._halo or self.keys is not None
         self._groups = _with_columns_together(groups) if together else groups
+        self.reading = self._read()
 
-    def map(
-        self, work: Callable[[DecodedPiece], Result], jobs: int, *, placed: bool = False
-    ) -> Iterator[Result]:
-        """Yield work(piece) for each piece, in order; if `placed`, results take no memory."""
+    def _read(self) -> Reading[Any]:
         if self._part is None:
             read = self._source.read_rows if self._of_rows else self._source.read
             reading = read(self._groups, self._size)
         else:
             reading = self._part.read(self._groups, self._size, self._halo)
+        return reading
+
+    def map(
+        self, work: Callable[[DecodedPiece], Result], jobs: int, *, placed: bool = False
+    ) -> Iterator[Result]:
+        """Yield work(piece) for each piece, in order; if `placed`, results take no memory."""
+        reading = self.reading
         raws, in_flight = reading.pieces, reading.in_flight
         if not self._halo:
             few = reading.lazy and placed  # then waiting pieces take no memory
@@ -318,7 +356,7 @@ def preview(source: Source[Any], plan: Plan, rows: int, size: int) -> Preview:
         rows: The number of elements of each column.
         size: The bytes of a chunk.
     """
-    noiser = Noiser(plan, sequential_generators(plan, source, size), measure=False)
+    noiser = Noiser(plan, sequential_generators(plan, source, size))
     found: dict[str, list[NoisyColumn]] = {}
     waiting = {field.name for field in plan.noised}
     fields = {field.name: FieldReport() for field in plan.noised}  # in file order, as their notes

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from noisify.core.chunk import Column, merged_floats
+from noisify.core.chunk import Column
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.engine import series
-from noisify.engine.column_batch import in_batches
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
 from noisify.engine.counts import Tally
@@ -22,7 +21,6 @@ from noisify.engine.storable import keep_bounds, rounded, storable
 from noisify.formats.interface import NoisyColumn
 from noisify.noise.level import Absolute, PerElement
 from noisify.noise.model import NoiseContext
-from noisify.statistics import tree
 from noisify.streams.streams import JoinedVariates, SequentialVariates, StreamVariates
 
 if TYPE_CHECKING:
@@ -54,7 +52,6 @@ class Noiser:
     Args:
         plan: The plan.
         generators: For a compatibility stream, each step's own generator.
-        measure: Whether to measure the effects of noise, beyond counting.
         batch_elements: How many elements of fields with the same noise to process at once.
     """
 
@@ -62,8 +59,6 @@ class Noiser:
         self,
         plan: Plan,
         generators: Mapping[Step, NumpyGenerator],
-        *,
-        measure: bool,
         batch_elements: int = _BATCH_ELEMENTS,
     ) -> None:
         self._plan = plan
@@ -77,7 +72,6 @@ class Noiser:
         self._alike = {} if alone else _alike(plan.field_steps)
         self._generators = generators
         self._reached = dict.fromkeys(generators, 0)
-        self._measure = measure
         self._batch_elements = batch_elements
 
     def apply(
@@ -126,9 +120,6 @@ class Noiser:
                     tallies[own] = tallies[own] + tally if own in tallies else tally
         order = {name: at for at, name in enumerate(columns)}
         noisy.sort(key=lambda result: order[result.column.field.name])
-        if self._measure:
-            for name, measured in _measured_by_field(noisy):
-                tallies[name] += measured
         return noisy, tallies
 
     def _states(
@@ -362,42 +353,3 @@ def _counts(which: NDArray[np.bool_] | None, count: int) -> Iterable[int]:
         return [int(np.count_nonzero(row)) for row in rows]
     counts: list[int] = np.count_nonzero(rows, axis=1).tolist()
     return counts
-
-
-def _measured_by_field(noisy: Iterable[NoisyColumn]) -> Iterator[tuple[str, Tally]]:
-    """Yield each field's name, and the moments of its values and of their changes."""
-    by_field: dict[str, list[NoisyColumn]] = {}
-    for result in noisy:
-        by_field.setdefault(result.column.field.name, []).append(result)
-    columns = {name: [one.column for one in results] for name, results in by_field.items()}
-    batches, others = in_batches(columns)
-    for batch in batches:
-        results = [by_field[name][0] for name in batch.names]
-        floats, masks = batch.masked_floats()
-        after = np.stack([one.values for one in results])
-        moved = np.stack([_moved(one) for one in results])
-        change = np.where(moved, batch.number.difference(after, batch.values), 0.0)
-        signals = tree.BlockPieces.cut_each(batch.positions, floats, masks)
-        changes = tree.BlockPieces.cut_each(batch.positions, change, masks)
-        for name, own, moves in zip(batch.names, signals, changes, strict=True):
-            yield name, Tally(signal=own, change=moves)
-    for name in others:
-        yield name, _measured(by_field[name])
-
-
-def _moved(result: NoisyColumn) -> NDArray[np.bool_]:
-    """Return a mask of the elements that have another value."""
-    return result.changed if result.erased is None else result.changed & ~result.erased
-
-
-def _measured(noisy: list[NoisyColumn]) -> Tally:
-    """Return the moments of a field's values and of their changes, over all its columns."""
-    positions, values, usable = merged_floats([result.column for result in noisy])
-    change = np.zeros_like(values)
-    for result in noisy:
-        difference = result.column.number.difference(result.values, result.column.values)
-        change = np.where(_moved(result), difference, change)
-    return Tally(
-        signal=tree.BlockPieces.cut(positions, values, usable),
-        change=tree.BlockPieces.cut(positions, change, usable),
-    )

@@ -64,8 +64,9 @@ def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
     """
     if not values:
         return list(names)
+    every = set(names)
     for name in names:
-        if original_of(name) in names:
+        if original_of(name) in every:
             raise UsageError(
                 f"the mask would have two columns {original_of(name)!r}; "
                 f"leave one out with --exclude {original_of(name)!r}"

@@ -85,10 +85,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def with_texts(schema: pa.Schema) -> pa.Schema:
     """Replace the binary type of a mask's raw cells by text."""
-    binary = [number for number, kind in enumerate(schema.types) if pa.types.is_binary(kind)]
-    for number in binary:
-        schema = schema.set(number, schema.field(number).with_type(pa.string()))
-    return schema
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_binary(field.type) else field
+        for field in schema
+    ]
+    return pa.schema(fields, schema.metadata)
 
 
 TableWriter: TypeAlias = WholeWriter["pa.RecordBatch"]

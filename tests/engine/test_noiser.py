@@ -7,6 +7,7 @@ import pytest
 
 from noisify.core.chunk import BLOCK, Chunk, Column, Field, Positions
 from noisify.core.dtypes import NumberType
+from noisify.engine.measures import measured
 from noisify.engine.noiser import Noiser
 from noisify.noise.additive import Normal
 from noisify.noise.level import Absolute, FromField, OfField, Percent
@@ -41,7 +42,10 @@ def apply(columns, *specs, decimals=None, seed=42, measure=False, sds=(), **size
         return {field.name: FieldStatistics(len(sds), 0.0, sd) for field, sd in found}
 
     plan = resolve(request, fields, survey)
-    return Noiser(plan, {}, measure=measure, **sizes).apply(Chunk(tuple(columns)))
+    results, tallies = Noiser(plan, {}, **sizes).apply(Chunk(tuple(columns)))
+    for name, found in measured(results).tallies.items() if measure else ():
+        tallies[name] += found
+    return results, tallies
 
 
 def noisy(columns, *specs, **settings):
@@ -340,7 +344,7 @@ def test_every_cut_of_a_chunk_gives_the_same():
 
 
 def test_a_plan_without_steps_does_nothing():
-    assert ([], {}) == Noiser(Plan((), 42), {}, measure=True).apply(Chunk((column([1.0]),)))
+    assert ([], {}) == Noiser(Plan((), 42), {}).apply(Chunk((column([1.0]),)))
 
 
 class TestTogether:
