@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from noisify.core.chunk import Column
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
 from noisify.engine import series
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.core.chunk import Chunk, Positions
+    from noisify.core.chunk import Chunk, Column, Positions
     from noisify.noise.model import Model
     from noisify.noise.rows import RowModel
     from noisify.plan.condition import Condition
