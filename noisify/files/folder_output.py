@@ -168,7 +168,7 @@ class FolderOutput(Output):
                 shutil.copymode(self._target, self.folder)
                 if os.name == "nt":
                     self._target.rmdir()
-            self.folder.rename(self._target)
+            self._rename()
             unregister(self.folder)
         else:
             shutil.copystat(self._target, self.folder)
@@ -182,6 +182,15 @@ class FolderOutput(Output):
                     f"is replaced, and what it was cannot be removed: {replaced} is left",
                     path=self.name,
                 )
+
+    def _rename(self) -> None:
+        """Give the folder its name, unless another run has just made a folder of that name."""
+        try:
+            self.folder.rename(self._target)
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise self._record.refuse(self.name) from None
+            raise
 
     def _replace_in_two_steps(self) -> None:
         """Replace the old folder by two renames; `recover` repairs an interruption between them."""

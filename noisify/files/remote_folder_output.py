@@ -73,7 +73,8 @@ class RemoteFolderOutput(FolderOutput):
             raise record.refuse(self.name)
         self.folder = new_temporary_path()
         self._uploaded: list[str] = []
-        self._run = b""
+        self._run = os.urandom(8)
+        self._shared = False
 
     def open(self) -> None:
         """Create the temporary folder."""
@@ -92,7 +93,7 @@ class RemoteFolderOutput(FolderOutput):
         Args:
             run: A token that tells them from processes of an earlier run that still run.
         """
-        self._run = run
+        self._run, self._shared = run, True
         with remote_errors(self._location.url, "written"):
             self._start()
 
@@ -100,6 +101,16 @@ class RemoteFolderOutput(FolderOutput):
         """Copy the files that describe others from the input, to be uploaded at the end."""
         names = [name for name in names_in(source) if PurePosixPath(name).name in _DESCRIBES]
         copy_files(source, self.folder, names)
+
+    def _is_mine(self) -> bool:
+        """Return whether the marker has the run's token: no other run has begun or ended it."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._location.get(INCOMPLETE) == self._run
+        return False
+
+    def _check_run(self) -> None:
+        if not self._is_mine():
+            raise NoisifyError("is no longer written by this run", path=self.name)
 
     def _names(self) -> list[Path]:
         """Return the paths of the files in the temporary folder, in the order of their upload."""
@@ -112,21 +123,25 @@ class RemoteFolderOutput(FolderOutput):
     def commit(self) -> None:
         """Upload all files, unmark it, and remove the temporary folder."""
         with remote_errors(self._location.url, "written"):
-            if not self._run:
+            if not self._shared:
                 self._start()
             for name in self._names():
                 self._uploaded.append(name.as_posix())
                 self._upload(name)
+            self._check_run()
             self._record.write(self._location.url)
             self._location.remove(INCOMPLETE)
         self._uploaded.clear()
         remove_folder(self.folder)
 
     def discard(self) -> None:
-        """Remove what was uploaded, and the temporary folder."""
-        if self._run and self._uploaded:
+        """Remove the temporary folder, and what was uploaded, unless another run has begun."""
+        if self._uploaded:
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "read"):
-                self._uploaded += self._location.list_files().keys() - {INCOMPLETE}
+                if not self._is_mine():
+                    self._uploaded.clear()
+                elif self._shared:
+                    self._uploaded += self._location.list_files().keys() - {INCOMPLETE}
         while self._uploaded:
             name = self._uploaded.pop()
             with contextlib.suppress(NoisifyError), remote_errors(self._location.url, "removed"):
@@ -162,13 +177,6 @@ class PartOfRemoteFolder(RemoteFolderOutput):
                     self._check_run()
                     self._upload(name)
         self.discard()
-
-    def _check_run(self) -> None:
-        found = None
-        with contextlib.suppress(FileNotFoundError):
-            found = self._location.get(INCOMPLETE)
-        if found != self._run:
-            raise NoisifyError("is no longer written by this run", path=self.name)
 
     @override
     def discard(self) -> None:

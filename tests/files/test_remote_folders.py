@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import run
 
+from noisify.core.errors import NoisifyError
 from noisify.files import remote_folder_output, transport, versions
 
 pytestmark = pytest.mark.slow
@@ -198,3 +199,27 @@ def test_a_table_that_changes_meanwhile_is_refused(lake, table, monkeypatch):
     assert (done.status, len(done.lines)) == (3, 1)
     assert "was changed while it was read, so no output was made" in done.messages
     assert {} == on_s3(lake, "noisy")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_run_that_another_has_overtaken_leaves_the_folder_to_it(tmp_path, lake, shared):
+    (tmp_path / "in").mkdir()
+    first, second = (
+        remote_folder_output.RemoteFolderOutput(tmp_path / "in", f"{lake.url}/out")
+        for _ in range(2)
+    )
+    for run_of, output in ((b"1", first), (b"2", second)):
+        output.open()
+        (output.folder / "a").write_bytes(run_of)
+    plain = first._start
+    first._start = lambda: (plain(), second._start())
+    if shared:
+        first.share_out(b"1")
+
+    with pytest.raises(NoisifyError, match="is no longer written by this run"):
+        first.commit()
+    first.discard()
+    assert {remote_folder_output.INCOMPLETE, "a"} == on_s3(lake, "out").keys()
+    second.commit()
+
+    assert {"a": b"2"} == on_s3(lake, "out")

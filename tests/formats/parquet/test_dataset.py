@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from run_command import normal_noise, run
 
+from noisify.core.errors import UsageError
+from noisify.files.folder_output import FolderOutput
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -230,6 +233,21 @@ def test_an_empty_folder_may_be_the_output(folder: Path) -> None:
     folder.with_name("out").mkdir()
 
     assert files(folder) == files(noisy_folder(folder, "-s", 1))
+
+
+def test_a_folder_that_another_run_makes_meanwhile_is_kept(folder: Path) -> None:
+    out = folder.with_name("out")
+    output = FolderOutput(folder, out, in_place=False, clobber=True)
+    output.open()
+    (output.folder / "mine").touch()
+    out.mkdir()
+    (out / "theirs").touch()
+
+    with pytest.raises(UsageError, match="is a folder with files in it; give another name"):
+        output.commit()
+    output.discard()
+
+    assert (["theirs"], ["in", "out"]) == (files(out), files_beside(folder))
 
 
 def test_a_logged_table_is_refused(folder: Path) -> None:
