@@ -768,4 +768,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__pages() { return python::module_of<1>("_pages", methods); }
+PyMODINIT_FUNC PyInit__pages() { return python::module_of<2>("_pages", methods); }
