@@ -1,7 +1,6 @@
 """Parquet, row group by row group: noisy column chunks are re-encoded, all others copied.
 
-`source` cuts row groups into slices, `column_chunk` encodes, `sink` writes and updates the footer;
-`small_chunks` decodes and encodes short columns of numbers with the compiled part `_pages`.
+`source` cuts row groups into slices, `column_chunk` encodes, `sink` writes and updates the footer.
 """
 
 from noisify.core.lazy import import_lazily
