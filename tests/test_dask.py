@@ -318,8 +318,10 @@ def test_a_client_that_is_killed_leaves_nothing_half_written(tmp_path, large, on
 
 
 def test_workers_on_this_machine_keep_memory_and_leave_no_files():
+    mine = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     cluster = dask_cluster.DaskCluster(None, 1)
     try:
+        (blocked,) = cluster.client.run(signal.pthread_sigmask, signal.SIG_BLOCK, ()).values()
         (left,) = cluster.client.run(tempfile.mkdtemp).values()
         assert Path(left).is_dir()
         (environment,) = cluster.client.run(lambda: dict(os.environ)).values()
@@ -328,6 +330,8 @@ def test_workers_on_this_machine_keep_memory_and_leave_no_files():
 
     assert not Path(left).exists()
     assert environment["MALLOC_MMAP_THRESHOLD_"] == "33554432"  # set before the worker started
+    assert {signal.SIGINT, signal.SIGHUP} <= blocked  # Ctrl-C is the client's alone
+    assert mine == signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_file_that_nobody_waits_for_any_more_is_not_made(tmp_path, on_dask):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from noisify.files.temporary import new_temporary_folder
 from noisify.streams.streams import STREAM_VERSION, StreamName, StreamVariates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _SECONDS_TO_ANSWER = 10
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 1 << 27, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
@@ -63,7 +65,12 @@ class DaskCluster:
             if scheduler is None:
                 # workers that are killed leave files
                 folder = self._closing.enter_context(new_temporary_folder())
+                with _terminal_signals_blocked():
+                    loop = import_module("distributed.utils").LoopRunner()
+                    loop.start()
+                self._closing.callback(loop.stop)
                 cluster = distributed.LocalCluster(
+                    loop=loop.loop,
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
@@ -176,6 +183,26 @@ class WorkerWatch:
             self._told = True
         self._were_gone = are_gone
         self._next = time.monotonic() + self._patience
+
+
+@contextmanager
+def _terminal_signals_blocked() -> Iterator[None]:
+    """Block SIGINT and SIGHUP in threads that are started meanwhile, and in their processes.
+
+    A terminal sends them to all processes of a run. The client ends its workers; those that end by
+    themselves write tracebacks.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    ours = {signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+    try:
+        resource_tracker.ensure_running()  # it lets SIGINT through again when it starts
+        signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _address(scheduler: str) -> str:
