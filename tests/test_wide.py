@@ -10,6 +10,7 @@ import pytest
 from run_command import run
 
 from noisify.engine.column_batch import FIELDS
+from noisify.formats.mask import TableMask
 from noisify.noise.additive import Normal
 from noisify.statistics.tree import BlockPieces
 
@@ -39,6 +40,8 @@ def write(one: pa.Table, path) -> None:
 
 
 def read(path) -> pa.Table:
+    if path.suffix == ".arrow":
+        return pa.ipc.open_file(path).read_all()
     return pa.csv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
 
 
@@ -136,3 +139,28 @@ def test_a_report_is_the_same_for_columns_together_and_alone(tmp_path, noise):
 
     alone = {name: found for each in columns for name, found in report(each).items()}
     assert alone == report(*columns)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".arrow"])
+@pytest.mark.parametrize("options", [(), ("--mask-values",)])
+def test_a_mask_of_parquet_takes_columns_as_they_come(tmp_path, suffix, options, monkeypatch):
+    source, mask = tmp_path / "in.parquet", tmp_path / f"mask{suffix}"
+    write(table(mixed=True), source)
+    columns = []
+    encode = TableMask.encode
+    monkeypatch.setattr(
+        TableMask, "encode", lambda *given: columns.append(len(given[3])) or encode(*given)
+    )
+    masks = set()
+    for size in "1KB", "64MB":
+        given = source, "-o", tmp_path / "out.parquet", "-s", 2, "--seed", 7, "-q", "-c", "g*"
+        done = run(*given, "--mask", mask, *options, "--chunk-size", size)
+        assert done.status == 0, done.messages
+        masks.add(mask.read_bytes())
+
+    assert 1 == len(masks)
+    assert max(columns[:-2]) < WIDTH // 2  # 1 KB: some columns of a row group at a time
+    assert [WIDTH, WIDTH] == columns[-2:]
+    changed = pq.read_table(source).column("g4").to_pylist()
+    found = read(mask).column("g4").to_pylist()
+    assert [one is not None for one in changed] == found

@@ -97,7 +97,8 @@ def run(
         For each task, the effects of noise on each noisy field.
     """
     workers = [_Worker(source, task, size, measure=measure) for task in tasks]
-    rows = any(task.mask is not None or task.plan.row_steps for task in tasks)
+    masks = [task.mask for task in tasks if task.mask is not None]
+    rows = any(mask.needs_rows for mask in masks) or any(task.plan.row_steps for task in tasks)
     plans = [task.plan for task in tasks]
     reader = _Reader(source, plans, size, columns_together=rows, part=part)
 

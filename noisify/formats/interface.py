@@ -195,6 +195,8 @@ class Source(ABC, Generic[Raw]):
         row_elements: The number of elements of a row along the first axis of the file's only array;
             None if the file has other rows, or none.
         ragged_elsewhere: The number of too short or too long rows that other processes found.
+        group_rows: The most rows of a row group whose columns may come in pieces of their own; 0 if
+            all columns of a row always come together.
     """
 
     fields: tuple[Field, ...]
@@ -204,6 +206,7 @@ class Source(ABC, Generic[Raw]):
     reads_conditions: bool = False
     row_elements: int | None = None
     ragged_elsewhere: int = 0
+    group_rows: int = 0
 
     @abstractmethod
     def read(self, groups: Sequence[Sequence[Field]], size: int) -> Reading[Raw]:

@@ -49,6 +49,11 @@ CHANGED, ORIGINAL = "changed", "original"
 """The members of an array's mask with values."""
 _JOINED = {("parquet", "parquet"), ("npy", "npy"), ("wav", "npy")}
 """Formats of inputs and of masks that have the same pieces in a part as in the whole, in order."""
+_BATCH_CELLS = 1 << 21
+"""Cells of rows to write to a text table at once, if columns came one after the other."""
+_MOST_ROWS = 1 << 17
+"""Rows of a row group for which original values wait for those of all columns. Column chunks of so
+few have few pages, so reading the columns together would hold as much."""
 
 
 def original_of(name: str) -> str:
@@ -208,7 +213,12 @@ class MaskSink(ABC):
         names: The fields that get noise.
         writer: Writes the mask.
         values: Whether it holds the original values.
+
+    Attributes:
+        needs_rows: Whether `encode` must get all columns of a table's rows at once.
     """
+
+    needs_rows = True
 
     def __init__(
         self,
@@ -297,25 +307,55 @@ class TableMask(MaskSink):
         self._fields = fields
         self._schema = schema
         self._types = {field.name: source.original_type(field) for field in fields}
+        self._waiting: dict[str, list[pa.Array]] = {}
+        self.needs_rows = values and source.group_rows > _MOST_ROWS
 
     @override
     def encode(
         self, raw: AnyPiece, chunk: Chunk, noisy: Sequence[NoisyColumn], encoded: AnyPiece
     ) -> _Encoded:
-        """Encode the mask of a piece."""
+        """Encode the mask of a piece, which may have some of the columns of a row group."""
         changed = changed_by_field(noisy)
         columns = {result.column.field.name: result.column for result in noisy}
         total = ChangedSum()
         if self._names_run:
             total = self._sum(raw, chunk, noisy, changed, encoded)
-        arrays = []
-        for field in self._fields:
-            which = changed[field.name]
-            arrays.append(bools(which))
+        arrays: dict[str, pa.Array] = {}
+        for name, which in changed.items():
+            arrays[name] = bools(which)
             if self._values:
-                arrays.append(self._originals(raw, chunk, columns[field.name], which))
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        return _Encoded(self._writer.encode(batch), total, self._source.ends_group(raw))
+                old = self._originals(raw, chunk, columns[name], which)
+                arrays[original_of(name)] = old
+        ends_group = self._source.ends_group(raw)
+        if len(changed) < len(self._fields):
+            return _Encoded(arrays, total, ends_group)
+        batch = pa.RecordBatch.from_arrays(
+            list(map(arrays.pop, self._schema.names)), schema=self._schema
+        )
+        return _Encoded(self._writer.encode(batch), total, ends_group)
+
+    @override
+    def write(self, encoded: _Encoded) -> None:
+        """Write the mask of a piece, or let it wait for the other columns of its row group."""
+        if not isinstance(encoded.data, dict):
+            super().write(encoded)
+            return
+        self._total += encoded.total
+        for name, array in encoded.data.items():
+            self._waiting.setdefault(name, []).append(array)
+        if encoded.ends_group and len(self._waiting) == len(self._schema):
+            columns = [pa.chunked_array(self._waiting.pop(name)) for name in self._schema.names]
+            self._write_rows(pa.Table.from_arrays(columns, schema=self._schema))
+
+    def _write_rows(self, rows: pa.Table) -> None:
+        """Write the mask of a row group."""
+        is_text = not isinstance(self._writer, EvenGroups | mask_parts.RecordBatches)
+        step = max(1, _BATCH_CELLS // rows.num_columns if is_text else len(rows))
+        for start in range(0, len(rows), step):
+            some = rows.slice(start, step).combine_chunks()
+            for batch in some.to_batches():
+                self._writer.write(self._writer.encode(batch))
+        self._writer.end_group()
 
     @override
     def _kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -154,6 +154,7 @@ class DatasetSource(LeavesSource[RowGroupSlice]):
             _check_alike(source, first)
             self.file_rows.append(source.metadata.num_rows)
             self.in_flight = min(self.in_flight, source.in_flight)
+            self.group_rows = max(self.group_rows, source.group_rows)
         self.rows = sum(self.file_rows)
         self.empty = not self.rows
         left_out = [path.relative_to(folder).as_posix() for path in self.tree.stale]

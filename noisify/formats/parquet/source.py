@@ -123,6 +123,8 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.notes: list[str] = [note] if note else []
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.rows = self.metadata.num_rows
+        groups = range(self.metadata.num_row_groups)
+        self.group_rows = max((self.metadata.row_group(at).num_rows for at in groups), default=0)
         self.empty = not self.rows
         kinds = [small_chunks.storage(column.type) for column in self.schema]
         self._plain = [kinds[leaf.column][0] for leaf in self.leaves]
