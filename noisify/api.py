@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from noisify.core.errors import NoisifyWarning, UsageError, printable
+from noisify.core.options import named_as_arguments
 from noisify.core.values import ROW_LIMIT, read_count, read_path, read_truth
 from noisify.engine import loop, rows_from, survey
 from noisify.engine.job import OutputRequest, process
@@ -197,9 +198,11 @@ def noisify_file(
     )
     given, target = read_path("source", source), read_path("output", output)
     wanted = OutputRequest(target, replace(request, strict=strict))
-    return process(given, [wanted], settings)[0]
+    with named_as_arguments():
+        return process(given, [wanted], settings)[0]
 
 
+@named_as_arguments()
 def noisy_copy(
     data: Data,
     request: Request,
@@ -233,6 +236,7 @@ def noisy_copy(
     return given_back(held.result()), list(map(printable, notes))
 
 
+@named_as_arguments()
 def plan_for(data: object, request: Request) -> Plan:
     """Return the plan for data in memory: fields chosen, levels settled."""
     held = hold(data).source

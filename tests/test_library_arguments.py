@@ -6,6 +6,7 @@ import fractions
 import json
 import pathlib
 import random
+import re
 
 import numpy as np
 import pandas as pd
@@ -245,7 +246,7 @@ def test_a_report_is_shown_in_a_line(path):
     [
         (np.ones(9, "u1"), {"scale": 0.1}, "field 'data': nothing changed: .* whole numbers stay"),
         (np.ones(9), {"scale": "0.1sd"}, "field 'data' has sd 0"),
-        (FRAME, {"scale": 1, "where": "n > 9", "columns": "x"}, "meets --where 'n > 9'"),
+        (FRAME, {"scale": 1, "where": "n > 9", "columns": "x"}, "meets where 'n > 9'"),
         (np.ma.masked_all(9), {"scale": 1}, "all 9 elements are missing"),
         (FRAME, {"scale": 1e-9, "decimals": 1, "columns": "x"}, "field 'x': nothing changed"),
     ],
@@ -340,3 +341,35 @@ class TestNoInternalErrorForAWrongArgument:
             told_in_a_line(add_noise, FRAME, noise={name: WRONG[wrong]})
         for name in ("where", "stream", "unit", "optional"):
             told_in_a_line(add_noise, FRAME, noise={"fields": "x", name: WRONG[wrong]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"where": "zz > 3"}, "where names no field 'zz'"),
+        ({"where": "s > 3"}, "where 's > 3': 's' is a text"),
+        ({"key": "zz"}, "key names no field 'zz'"),
+        ({"key": "x", "rng": "numpy"}, "drop rng numpy"),
+        ({"model": "pink", "rng": "numpy"}, "needs noisify's own streams; drop rng"),
+        ({"model": "cauchy", "snr": 3}, "so snr cannot be reached; give its scale with scale"),
+        ({"snr": 3, "columns": "t"}, "give a scale such as scale='90s'"),
+        ({"exclude": "x"}, "every floating-point field is excluded; choose others with columns"),
+    ],
+)
+def test_messages_name_arguments_not_flags(tmp_path, arguments, message):
+    table = pd.DataFrame({"x": [1.5, 2.5], "s": ["a", "b"]})
+    table["t"] = pd.to_datetime(["2024-03-01", "2024-03-02"])
+    with pytest.raises(NoisifyError, match=re.escape(message)) as found:
+        add_noise(table, **{"scale": None if "snr" in arguments else 1, **arguments})
+    assert not re.search(r"(?<!\w)--?[a-z]", str(found.value))
+
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(NoisifyError, match=re.escape(message)):
+        noisify_file(tmp_path / "t.csv", tmp_path / "o.csv", **arguments)
+
+
+def test_messages_on_texts_name_arguments(path):
+    with pytest.raises(NoisifyError, match=re.escape("fields with columns=':number'")):
+        add_noise(FRAME, scale=1, columns="g")
+    with pytest.raises(NoisifyError, match=re.escape("a text model such as model='typo'")):
+        noisify_file(path, path.with_name("o.csv"), scale=1, columns="g")

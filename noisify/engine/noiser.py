@@ -12,6 +12,7 @@ import numpy as np
 
 from noisify.core.dtypes import NumberType
 from noisify.core.errors import UsageError
+from noisify.core.options import option
 from noisify.engine import series
 from noisify.engine.column_state import ColumnState, among, both, either
 from noisify.engine.companions import Companion, OtherFields, SpecSteps, StepNeeds
@@ -158,7 +159,9 @@ class Noiser:
             found = cast("RowModel", step.model).copies(context)
             if step.where is not None:
                 if len(conditions[step.where]) != rows.size:
-                    raise UsageError(f"{step.model.name} with --where needs rows of one element")
+                    raise UsageError(
+                        f"{step.model.name} with {option('where')} needs rows of one element"
+                    )
                 found = np.where(conditions[step.where], found, 1)
             copies *= found
         return copies
@@ -291,8 +294,8 @@ class Noiser:
             return StreamVariates(step.stream, positions, keys)
         if not positions.follows(self._reached[step]):
             raise UsageError(
-                f"--rng {self._plan.rng} draws in file order, and this array is not stored in it; "
-                "use --rng noisify",
+                f"{option('rng')} {self._plan.rng} draws in file order, and this array is not "
+                f"stored in it; use {option('rng')} noisify",
                 field=step.field.name,
             )
         self._reached[step] += positions.size

@@ -13,6 +13,7 @@ import numpy as np
 
 from noisify.core.chunk import Positions
 from noisify.core.errors import UsageError
+from noisify.core.options import option
 from noisify.noise.model import NoiseContext
 from noisify.streams.streams import SequentialVariates, numpy_generator
 
@@ -40,14 +41,16 @@ def check_streams(plan: Plan) -> None:
         try:
             _try_out(step, generator)
         except UsageError as error:
-            raise UsageError(f"{step.model.name} with --rng {plan.rng}: {error.message}") from None
+            raise UsageError(
+                f"{step.model.name} with {option('rng')} {plan.rng}: {error.message}"
+            ) from None
 
 
 def _try_out(step: Step, generator: NumpyGenerator) -> None:
     """Apply a step to one element, to check that it draws only once."""
     number = step.field.number
     if number is None or step.model.halo or step.model.multi_field:
-        raise UsageError("this model needs noisify's own streams; drop --rng")
+        raise UsageError(f"this model needs noisify's own streams; drop {option('rng')}")
     variates = _OneDraw(generator, Positions.range(0, 1))
     companions = dict.fromkeys(step.companions, np.zeros(1))
     keys = dict.fromkeys(step.model.key_fields(), np.zeros(1, np.uint64))
@@ -63,7 +66,7 @@ class _OneDraw(SequentialVariates):
     def drawn(self, distribution: str, lane: str, *parameters: float) -> NDArray[np.float64]:
         """Return the next variates, once."""
         if hasattr(self, "_used"):
-            raise UsageError("it draws more than once for an element; drop --rng")
+            raise UsageError(f"it draws more than once for an element; drop {option('rng')}")
         self._used = True
         return SequentialVariates.drawn(self, distribution, lane, *parameters)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from noisify.core.errors import DataError
 from noisify.core.lazy_libraries import pa, pc
+from noisify.core.options import option
 from noisify.formats.interface import no_rows
 from noisify.streams import keys
 
@@ -63,8 +64,8 @@ class RecordKeys:
             first = int(chunk.rows.starts[0])
             if self._strict:
                 raise DataError(
-                    f"row {first + int(where[0])} has no key; leave out --strict, and it keeps the "
-                    "noise of its row number",
+                    f"row {first + int(where[0])} has no key; leave out {option('strict')}, and it "
+                    "keeps the noise of its row number",
                     field=self.names[0],
                 )
             index[where] = (first + where).astype(np.uint64)
@@ -165,7 +166,7 @@ class KeyTally:
             about = "" if exact else "about "
             yield (
                 f"rows whose key ({key}) came before: {about}{count:,}; they get the same noise as "
-                "that row, unless --key names a field more"
+                f"that row, unless {option('key')} names a field more"
             )
 
 

@@ -173,7 +173,7 @@ def check_rows_alone(plan: Plan) -> None:
     """
     if plan.rng != "noisify":
         raise UsageError(
-            f"--rng {plan.rng} draws from the first row on; a part of the data needs rng noisify"
+            f"rng {plan.rng} draws from the first row on; a part of the data needs rng noisify"
         )
     for step in plan.field_steps:
         if step.model.halo:

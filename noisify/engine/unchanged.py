@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noisify.core.dtypes import SECOND
 from noisify.core.errors import DataError
+from noisify.core.options import option
 from noisify.formats.csv import number_format
 from noisify.noise.level import Absolute, Duration, FromField, Percent
 
@@ -135,9 +136,9 @@ def _reason(steps: Sequence[Step], met: FieldReport, decimals: object) -> str:
         return f"all {met.elements:,} elements are missing"
     if all(step.where is not None for step in active) and not met.met:
         texts = dict.fromkeys(step.where.text for step in active if step.where is not None)
-        return f"no element with a value meets --where {' or '.join(map(repr, texts))}"
+        return f"no element with a value meets {option('where')} {' or '.join(map(repr, texts))}"
     if met.clipped:
-        return "--clip holds every element where it is"
+        return f"{option('clip')} holds every element where it is"
     if met.saturated:
         return f"every element is at the end of {active[0].field.type_name}'s range already"
     return _too_little(active[0], usable, decimals)
@@ -178,9 +179,9 @@ def _rounding(field: Field, decimals: object) -> str:
     if step := _packed_step(field):
         return f"its values are packed in steps of {step:g}"
     if isinstance(decimals, int):
-        return f"--decimals {decimals} rounds it"
+        return f"{option('decimals')} {decimals} rounds it"
     if number is None or number.kind == "float":
-        return "--decimals keep rounds it" if decimals == "keep" else ""
+        return f"{option('decimals')} keep rounds it" if decimals == "keep" else ""
     if number.kind == "time":
         return f"times are kept in steps of {_span(number.tick)}"
     if number.kind == "decimal":
@@ -220,5 +221,5 @@ def _help_with_text(text: str) -> str:
     if re.search(r"\d", text) and _WITH_UNIT.fullmatch(text):
         return "take the unit away first"
     if text.casefold() in _TRUTHS:
-        return "for truths choose a model of labels such as -d label-flip"
-    return "for texts choose a text model such as -d typo"
+        return f"for truths choose a model of labels such as {option('model', 'label-flip')}"
+    return f"for texts choose a text model such as {option('model', 'typo')}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noisify.core.errors import DataError, UsageError
+from noisify.core.options import option
 from noisify.noise import parameters
 from noisify.noise.model import Model, NoiseContext
 from noisify.noise.parameters import ParameterError
@@ -69,7 +70,7 @@ class Correlated(Model):
         if self.fields is None or self.covariance is None:
             raise UsageError(f"{self.name} needs the covariance of the fields it works on")
         if context.others is None or not isinstance(context.variates, StreamVariates):
-            raise UsageError("this model needs noisify's own streams; drop --rng")
+            raise UsageError(f"this model needs noisify's own streams; drop {option('rng')}")
         row = root_of(self.covariance)[self.fields.index(context.variates.name.field)]
         noise = np.zeros(len(values))
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows saturates

@@ -22,6 +22,7 @@ import numpy as np
 
 from noisify.core.chunk import BLOCK
 from noisify.core.errors import UsageError
+from noisify.core.options import option
 from noisify.kernels.decimal_functions import digits
 from noisify.streams.streams import StreamName, StreamVariates
 from noisify.streams.ziggurat import normal
@@ -109,7 +110,7 @@ class Stream:
             UsageError: If the stream is sequential.
         """
         if not isinstance(variates, StreamVariates):
-            raise UsageError("this model needs noisify's own streams; drop --rng")
+            raise UsageError(f"this model needs noisify's own streams; drop {option('rng')}")
         return cls(variates.name, lane)
 
     def normals(self, rung: int, start: int, stop: int) -> NDArray[np.float64]:

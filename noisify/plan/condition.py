@@ -15,6 +15,7 @@ from noisify.core import other_words
 from noisify.core.arrow_arrays import to_bools
 from noisify.core.errors import UsageError, shown
 from noisify.core.lazy_libraries import pa, pc
+from noisify.core.options import option
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -73,9 +74,13 @@ class Condition:
             result = _evaluate(self.tree, values)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             reason = str(error).partition("\n")[0]
-            raise UsageError(f"--where {self.text!r} cannot be worked out: {reason}") from None
+            raise UsageError(
+                f"{option('where')} {self.text!r} cannot be worked out: {reason}"
+            ) from None
         if not isinstance(result, pa.Array) or not pa.types.is_boolean(result.type):
-            raise UsageError(f"--where {self.text!r} is not a condition; compare with < > == !=")
+            raise UsageError(
+                f"{option('where')} {self.text!r} is not a condition; compare with < > == !="
+            )
         return to_bools(result)
 
 
@@ -135,7 +140,7 @@ class _Parser:
             text.encode()
         except UnicodeEncodeError:
             raise UsageError(
-                f"--where {self._text!r}: {text!r} is not UTF-8, as all texts that it compares"
+                f"{self._name} {self._text!r}: {text!r} is not UTF-8, as all texts that it compares"
             ) from None
         return text
 

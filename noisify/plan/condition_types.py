@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError
 from noisify.core.lazy_libraries import pa
+from noisify.core.options import option
 from noisify.plan.condition import as_time, in_order
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def check_types(condition: Condition, fields: Sequence[Field]) -> None:
     kind = _Checker(condition.text, kinds, types).kind(condition.tree)
     if kind not in {"bool", None}:
         raise UsageError(
-            f"--where {condition.text!r} is not a condition, but {_NAMES[kind]}; compare it with "
-            "< > == !="
+            f"{option('where')} {condition.text!r} is not a condition, but {_NAMES[kind]}; "
+            "compare it with < > == !="
         )
     if None not in types.values():  # let Arrow refuse other types that it cannot compare
         condition.rows({name: pa.nulls(0, found) for name, found in types.items()})
@@ -163,7 +164,7 @@ class _Checker:
             self._fail(f"{time[1]!r} is {kind}, which is not compared with a text")
 
     def _fail(self, reason: str) -> NoReturn:
-        raise UsageError(f"--where {self._text!r}: {reason}")
+        raise UsageError(f"{option('where')} {self._text!r}: {reason}")
 
 
 def _example(kind: pa.DataType) -> str:

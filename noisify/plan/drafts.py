@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import UsageError
+from noisify.core.options import option
 from noisify.noise import level as levels
 from noisify.noise import registry
 from noisify.noise.model import make
@@ -277,18 +278,19 @@ def _within_reach(
         if field_.name in chosen.named or not kept:
             others = ", ".join(sorted(names))
             raise UsageError(
-                f"has another shape than {others} in --where; choose fields of one shape with -c"
+                f"has another shape than {others} in {option('where')}; choose fields of one "
+                f"shape with {option('columns')}"
                 if "" not in tables
-                else "--where chooses rows, and this field has no single value in a row",
+                else f"{option('where')} chooses rows, and this field has no single value in a row",
                 field=field_.name,
             )
-        left[field_.name] = "no single value in a row, as --where needs"
+        left[field_.name] = f"no single value in a row, as {option('where')} needs"
     return kept
 
 
 def _taken(model: type[Model]) -> str:
     if model.takes >= NUMBER_KINDS - {"complex"}:
-        return "numbers; choose number fields with -c :number"
+        return f"numbers; choose number fields with {option('columns', ':number')}"
     return " or ".join(sorted(model.takes)) + " fields"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisify.core.errors import DataError, UsageError
+from noisify.core.options import option
 from noisify.noise import level as levels
 from noisify.noise.additive import StudentT
 from noisify.noise.parameters import takes_level
@@ -63,8 +64,11 @@ def fit(
         check_image(own.low, own.high, field.name)
     if spec.snr is not None:
         if field.kind == "time":
-            raise UsageError("times have no SNR; give a scale such as -s 90s", field=field.name)
-        _moments(model, "--snr")
+            raise UsageError(
+                f"times have no SNR; give a scale such as {option('scale', '90s')}",
+                field=field.name,
+            )
+        _moments(model, "snr")
         if own is None or not own.count:
             return _with_scale(model, levels.Absolute(0.0))
         power = _finite(own.power, "mean square", field)
@@ -76,7 +80,7 @@ def fit(
     level = _level(spec, model)
     if level is None:
         return model
-    factor = 1.0 if spec.sd is None else 1 / _moments(model, "--sd")[1]
+    factor = 1.0 if spec.sd is None else 1 / _moments(model, "sd")[1]
     _check_unit(level, field)
     if isinstance(level, levels.OfField):
         level = _of_field(level, own, field, notes)
@@ -137,33 +141,36 @@ def _with_scale(model: Model, level: Level) -> Model:
     return dataclasses.replace(model, scale=level)  # type: ignore[call-arg]
 
 
-def _moments(model: Model, option: str) -> tuple[float, float]:
+def _moments(model: Model, asked: str) -> tuple[float, float]:
     moments = model.moments()
     if moments is None:
         described = f" with df = {model.df:g}" if isinstance(model, StudentT) else ""
         raise UsageError(
-            f"{model.name}{described} {model.unmeasured}, so {option} cannot be reached; "
-            "give its scale with -s"
+            f"{model.name}{described} {model.unmeasured}, so {option(asked)} cannot be reached; "
+            f"give its scale with {option('scale')}"
         )
     return moments
 
 
 def _scale_for_power(model: Model, power: float, exponent: int) -> float:
     """Return the scale s at which the mean square of s * z + loc is power * 4**exponent."""
-    mean, _ = _moments(model, "--snr")
+    mean, _ = _moments(model, "snr")
     typed = float(getattr(model, "loc", 0.0))
     with np.errstate(over="ignore", under="ignore"):
         loc = float(np.ldexp(typed, -exponent))
     a, b, c = model.mean_square(), 2 * mean * loc, loc * loc - power
     if c > 0:
-        raise UsageError(f"loc {typed:g} alone is more noise than --snr allows; lower one of them")
+        raise UsageError(
+            f"loc {typed:g} alone is more noise than {option('snr')} allows; lower one of them"
+        )
     return float(np.ldexp((-b + math.sqrt(b * b - 4 * a * c)) / (2 * a), exponent))
 
 
 def _finite(value: float, what: object, field: Field) -> float:
     if not math.isfinite(value):
         raise DataError(
-            f"its {what} is not a finite number; give an absolute level such as -s 0.5",
+            f"its {what} is not a finite number; give an absolute level such as "
+            f"{option('scale', 0.5)}",
             field=field.name,
         )
     return value
@@ -172,7 +179,9 @@ def _finite(value: float, what: object, field: Field) -> float:
 def checked_clip(clip: tuple[float, float] | None, field: Field) -> tuple[float, float] | None:
     """Return the clip bounds; refuse them for complex numbers."""
     if clip is not None and field.kind == "complex":
-        raise UsageError("complex numbers have no order to clip by; drop --clip", field=field.name)
+        raise UsageError(
+            f"complex numbers have no order to clip by; drop {option('clip')}", field=field.name
+        )
     return clip
 
 

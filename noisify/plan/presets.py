@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from noisify.core.errors import DataError, UsageError, did_you_mean
+from noisify.core.options import option
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def for_field(words: Mapping[str, Any], field: Field) -> Words:
     if full is None:
         raise UsageError(
             f"holds {field.type_name}, and an image has floats from 0 to 1, uint8 or uint16; "
-            "convert it first, or give the noise with -d and -s",
+            f"convert it first, or give the noise with {option('model')} and {option('scale')}",
             field=field.name,
         )
     for key in ("scale", "low", "high"):
@@ -134,7 +135,7 @@ def check_image(low: float, high: float, field: str) -> None:
     if not (low >= 0 and high <= 1):
         raise DataError(
             f"holds values from {low:g} to {high:g}, and an image of floats has values from 0 to "
-            "1; scale it first, or give the noise with -d and -s",
+            f"1; scale it first, or give the noise with {option('model')} and {option('scale')}",
             field=field,
         )
 

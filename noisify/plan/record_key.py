@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.options import option
 from noisify.core.values import texts
 
 if TYPE_CHECKING:
@@ -38,23 +39,28 @@ def checked_key(
     if not request.key:
         return ()
     if request.rng != "noisify":
-        raise UsageError(f"--key needs noisify's own streams; drop --rng {request.rng}")
+        raise UsageError(
+            f"{option('key')} needs noisify's own streams; drop {option('rng')} {request.rng}"
+        )
     by_name = {field.name: field for field in fields}
     names = tuple(name for typed in request.key for name in _names(typed, by_name))
     for name in names:
         if name not in by_name:
-            raise UsageError(f"--key names no field {name!r}{did_you_mean(name, by_name)}")
+            raise UsageError(
+                f"{option('key')} names no field {name!r}{did_you_mean(name, by_name)}"
+            )
         if by_name[name].table:
-            raise UsageError("has no single value in a row, as --key needs", field=name)
+            raise UsageError(f"has no single value in a row, as {option('key')} needs", field=name)
     for step in steps:
         if step.model.halo or step.model.followed_axis is not None:
             raise UsageError(
-                f"{step.model.name} follows the order of the rows, which --key ignores; drop "
-                "--key, or take a model that looks at one value"
+                f"{step.model.name} follows the order of the rows, which {option('key')} ignores; "
+                f"drop {option('key')}, or take a model that looks at one value"
             )
         if step.field.table:
             raise UsageError(
-                "has no single value in a row, as --key needs; leave it out with --exclude",
+                f"has no single value in a row, as {option('key')} needs; leave it out with "
+                f"{option('exclude')}",
                 field=step.field.name,
             )
     return tuple(dict.fromkeys(names))

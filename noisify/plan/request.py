@@ -14,6 +14,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from noisify.core.errors import UsageError, did_you_mean, shown
+from noisify.core.options import named_as_arguments
 from noisify.core.values import is_list, read_count, read_path, read_text, read_truth, texts
 from noisify.noise import registry
 from noisify.noise.parameters import parameters_of, takes_level
@@ -89,6 +90,7 @@ def check_options(options: Mapping[str, object]) -> None:
             raise TypeError(f"unexpected keyword argument {name!r}{did_you_mean(name, NAMES)}")
 
 
+@named_as_arguments()
 def request_from(options: Mapping[str, Any], **more: object) -> Request:
     """Return the request for the arguments of a call.
 

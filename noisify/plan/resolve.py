@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS, Field
 from noisify.core.errors import UsageError, did_you_mean
+from noisify.core.options import option
 from noisify.plan import series
 from noisify.plan.condition_types import check_types
 from noisify.plan.drafts import drafts_of
@@ -227,8 +228,8 @@ def _check_condition(where: Condition | None, fields: Sequence[Field]) -> None:
             meant = "; type x is null, or x is not null"
         elif not meant and _is_compared_with(name, where.text):
             quoted = re.sub(rf"\b{re.escape(name)}\b", f'"{name}"', where.text)
-            meant = f"; put a text in quotes: --where '{quoted}'"
-        raise UsageError(f"--where names no field {name!r}{meant}")
+            meant = f"; put a text in quotes: {option('where')} '{quoted}'"
+        raise UsageError(f"{option('where')} names no field {name!r}{meant}")
     check_types(where, fields)
 
 

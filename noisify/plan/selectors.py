@@ -11,6 +11,7 @@ from noisify.core import other_words
 from noisify.core.chunk import NUMBER_KINDS
 from noisify.core.errors import UsageError, did_you_mean
 from noisify.core.lazy_libraries import pa, pc
+from noisify.core.options import option
 from noisify.core.value_class import frozen
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _without_role(selector: str, matched: set[str], fields: Sequence[Field]) -> 
         held = _listing([f"{name} ({role})" for name, role in roles.items()])
         raise UsageError(
             f"{selector!r} matches only fields that get noise by their exact names: {held}; "
-            f"for example -c {next(iter(roles))}"
+            f"for example {option('columns', next(iter(roles)))}"
         )
     return matched - set(roles)
 
@@ -206,7 +207,9 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
     if floating:
         return floating
     if any(field.kind in KINDS[":float"] for field in measured):
-        raise UsageError("every floating-point field is excluded; choose others with -c")
+        raise UsageError(
+            f"every floating-point field is excluded; choose others with {option('columns')}"
+        )
     numeric = [field for field in fields if field.kind in NUMBER_KINDS]
     if len(numeric) == 1 and _stands_alone(numeric[0], fields):
         return {numeric[0].name}
@@ -216,7 +219,8 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
         raise UsageError(
             "no field holds numbers, so there is nothing to add noise to"
             + (
-                f" (the file has {held}); name the fields with -c to try them anyway"
+                f" (the file has {held}); name the fields with {option('columns')} to try them "
+                "anyway"
                 if held
                 else ""
             )
@@ -225,7 +229,7 @@ def _default(every: Sequence[Field], left_out: set[str]) -> set[str]:
     held = "one holds" if len(numeric) == 1 else f"{len(numeric)} hold"
     raise UsageError(
         f"no field is floating-point, and {held} other numbers: {listing}; "
-        f"choose with -c, for example -c {numeric[-1].name}"
+        f"choose with {option('columns')}, for example {option('columns', numeric[-1].name)}"
     )
 
 
@@ -236,7 +240,7 @@ def _check_roles(fields: Sequence[Field]) -> None:
         name = next(field.name for field in fields if field.role)
         raise UsageError(
             f"what there is gets noise by its exact name only: {_listing(roles)}; "
-            f"for example -c {name}"
+            f"for example {option('columns', name)}"
         )
 
 
@@ -259,11 +263,13 @@ def _one(every: Sequence[Field], left_out: set[str], kinds: frozenset[str]) -> s
     what = " or ".join(sorted(kinds))
     if not found:
         _check_roles([field for field in every if field.kind in kinds])
-        raise UsageError(f"no field holds {what}; name the fields with -c to try them anyway")
+        raise UsageError(
+            f"no field holds {what}; name the fields with {option('columns')} to try them anyway"
+        )
     listing = _listing([f"{field.name} ({field.type_name})" for field in found])
     raise UsageError(
-        f"{len(found)} fields hold {what}: {listing}; choose with -c, for example -c "
-        f"{found[-1].name}"
+        f"{len(found)} fields hold {what}: {listing}; choose with "
+        f"{option('columns')}, for example {option('columns', found[-1].name)}"
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import numpy as np
 
 from noisify.core.errors import UsageError
+from noisify.core.options import option
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.streams import distributions
@@ -320,7 +321,7 @@ class SequentialVariates(Variates):
         Raises:
             UsageError: Always.
         """
-        raise UsageError("this model needs noisify's own streams; drop --rng")
+        raise UsageError(f"this model needs noisify's own streams; drop {option('rng')}")
 
     @override
     def integers(self, lane: str, count: int) -> Uint64s:
@@ -329,7 +330,7 @@ class SequentialVariates(Variates):
         Raises:
             UsageError: Always.
         """
-        raise UsageError("this model needs noisify's own streams; drop --rng")
+        raise UsageError(f"this model needs noisify's own streams; drop {option('rng')}")
 
 
 def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
@@ -345,5 +346,7 @@ def numpy_generator(rng: str, seed: int) -> NumpyGenerator:
     if rng == "numpy":
         return np.random.default_rng(seed)
     if seed >= LEGACY_SEED_LIMIT:
-        raise UsageError(f"--rng numpy-legacy takes a seed from 0 to 2**32 - 1, not {seed}")
+        raise UsageError(
+            f"{option('rng')} numpy-legacy takes a seed from 0 to 2**32 - 1, not {seed}"
+        )
     return np.random.RandomState(seed)
