@@ -129,17 +129,17 @@ class TestTypo:
     @pytest.mark.parametrize(
         ("kind", "text", "expected"),
         [
-            ("neighbour", "P-", {"O-", "L-"}),
-            ("neighbour", "1p", {"2p", "1o", "1l"}),
-            ("insert", "1", {"21", "12"}),
-            ("delete", "ab-c", {"b-c", "a-c", "ab-"}),
-            ("transpose", "abb-c", {"bab-c"}),
-            ("double", "a-ß", {"aa-ß", "a-ßß"}),
+            ("neighbour", "P-", ["O-", "L-"]),
+            ("neighbour", "1p", ["2p", "1o", "1l"]),
+            ("insert", "1", ["21", "12"]),
+            ("delete", "ab-c", ["b-c", "a-c", "ab-"]),
+            ("transpose", "abb-c", ["bab-c"]),
+            ("double", "a-ß", ["aa-ß", "a-ßß"]),
         ],
         ids=str,
     )
     def test_makes_just_these_slips(self, kind, text, expected):
-        assert expected == set(outcomes(Typo(rate=1.0, kinds=(kind,)), text, 500))
+        assert sorted(expected) == sorted(outcomes(Typo(rate=1.0, kinds=(kind,)), text, 500))
 
     @pytest.mark.parametrize(
         ("kinds", "text"),
