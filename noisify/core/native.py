@@ -21,7 +21,7 @@ class Part(Enum):
     CSV = ("noisify.formats.csv._csv", 4)
     KERNELS = ("noisify.kernels._kernels", 2)
     PAGES = ("noisify.formats.parquet._pages", 2)
-    THRIFT = ("noisify.formats.parquet._thrift", 4)
+    THRIFT = ("noisify.formats.parquet._thrift", 5)
     VARIATES = ("noisify.streams._variates", 3)
 
 

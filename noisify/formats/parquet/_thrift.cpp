@@ -21,7 +21,8 @@ using namespace compact;
 
 namespace chunks {
 enum : std::int64_t { file_path = 1, metadata = 3, crypto = 8 };  // fields of ColumnChunk
-enum : std::int64_t { type = 1, encodings, path, codec, key_values = 8, statistics = 12 };
+enum : std::int64_t { type = 1, encodings, path, codec, key_values = 8, statistics = 12,
+       size_statistics = 16 };
 enum : Py_ssize_t { record, replaced, fault, kind, first_number };  // places in a row
 
 // A number in a row and its field; they are in the order of their places.
@@ -70,6 +71,16 @@ void append_fields(const std::vector<Field>& fields, std::string& found) {
     }
 }
 
+// Appends the types and numbers of the values of lists.
+void append_counts(const std::vector<Field>& fields, std::string& found) {
+    for (const Field& field : fields) {
+        if (field.kind != kinds::list) continue;
+        const auto [kind, count] = Reader(field.start, field.size).list_header();
+        found.push_back(static_cast<char>(kind));
+        found.push_back(static_cast<char>(std::min<std::uint64_t>(count, 255)));
+    }
+}
+
 // Returns the type, encodings and codec of a chunk, and the numbers and types of its fields.
 std::string kind_of(const std::vector<Field>& chunk, const std::vector<Field>& metadata,
                     std::vector<Field>& inner) {
@@ -86,6 +97,10 @@ std::string kind_of(const std::vector<Field>& chunk, const std::vector<Field>& m
         } else if (field.number == chunks::statistics && field.kind == kinds::structure) {
             Reader(field.start, field.size).fields(inner);
             append_fields(inner, found);
+        } else if (field.number == chunks::size_statistics && field.kind == kinds::structure) {
+            Reader(field.start, field.size).fields(inner);
+            append_fields(inner, found);
+            append_counts(inner, found);
         }
     }
     return found;
@@ -284,4 +299,4 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__thrift() { return python::module_of<4>("_thrift", methods); }
+PyMODINIT_FUNC PyInit__thrift() { return python::module_of<5>("_thrift", methods); }

@@ -116,6 +116,9 @@ def _kind(chunk: Record, about: Record) -> bytes:
         elif number == STATISTICS and kind == STRUCT:
             inner, _ = thrift.read(value, depth=0)
             found += _fields(inner)
+        elif number == SIZE_STATISTICS and kind == STRUCT:
+            inner, _ = thrift.read(value, depth=0)
+            found += _fields(inner) + _counts(inner)
     return bytes(found)
 
 
@@ -123,6 +126,16 @@ def _fields(record: Record) -> bytearray:
     """Return the numbers and wire types of a record's fields."""
     kinds = ((number & 255, kind) for number, (kind, _) in sorted(record.fields.items()))
     return bytearray(chain.from_iterable(kinds))
+
+
+def _counts(record: Record) -> bytearray:
+    """Return the types and numbers of the values of a record's lists."""
+    found = bytearray()
+    for _, (kind, value) in sorted(record.fields.items()):
+        if kind == LIST:
+            inner, count = thrift.Reader(value).list_header()
+            found += bytes([inner, min(count, 255)])
+    return found
 
 
 def encoded(rows: list[Row]) -> bytes | Items:

@@ -21,12 +21,12 @@ from noisify.formats.parquet import chunk_records as records
 from noisify.formats.parquet import thrift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from noisify.formats.parquet.footer import ChunkSize
+    from noisify.formats.parquet.footer import ChunkSize, Footer
 
 _part: Any = load(Part.PAGES) if sys.byteorder == "little" else None
 
@@ -83,6 +83,40 @@ def storage(kind: pa.DataType) -> tuple[bool, Numbers | None]:
 # ---- Decoding
 
 
+class KnownKinds:
+    """The kinds of chunks of a file of which Arrow has read one.
+
+    When it reads a chunk it checks metadata that are not looked at here; later it would abort.
+
+    Args:
+        leaves: The numbers of each leaf of the file, by index, and whether they may be null.
+    """
+
+    def __init__(self, leaves: Mapping[int, tuple[Numbers, bool]]) -> None:
+        self._leaves = leaves
+        self._kinds: set[tuple[object, bytes]] = set()
+
+    def add(self, chunks: Sequence[ChunkSize], read: Iterable[int]) -> None:
+        """Note which leaves of a row group Arrow has read."""
+        self._kinds |= {self._kind(chunks, leaf) for leaf in read if leaf in self._leaves}
+
+    def among(
+        self, chunks: Sequence[ChunkSize], leaves: Iterable[int]
+    ) -> dict[int, tuple[Numbers, bool]]:
+        """Return leaves of numbers of a row group, without the first of each unknown kind."""
+        found, met = {}, set(self._kinds)
+        for leaf in leaves:
+            if leaf in self._leaves:
+                kind = self._kind(chunks, leaf)
+                if kind in met:
+                    found[leaf] = self._leaves[leaf]
+                met.add(kind)
+        return found
+
+    def _kind(self, chunks: Sequence[ChunkSize], leaf: int) -> tuple[object, bytes]:
+        return self._leaves[leaf], chunks[leaf].kind
+
+
 class Decoded(NamedTuple):
     """A decoded chunk.
 
@@ -97,7 +131,7 @@ class Decoded(NamedTuple):
 
 def read(
     path: Path,
-    example: Callable[[bytes], bytes],
+    footer: Footer,
     chunks: Sequence[ChunkSize],
     leaves: Mapping[int, tuple[Numbers, bool]],
     rows: int,
@@ -106,7 +140,7 @@ def read(
 
     Args:
         path: The file.
-        example: Returns the ColumnChunk record of a chunk of a kind.
+        footer: Its footer.
         chunks: Where the chunks of all leaves are.
         leaves: The numbers of each wanted leaf, by index, and whether they may be null.
         rows: The number of rows.
@@ -117,12 +151,13 @@ def read(
     alike: dict[tuple[int, bool, bytes], list[int]] = {}
     for leaf, (numbers, nullable) in leaves.items():
         chunk = chunks[leaf]
-        if 0 < chunk.values == rows <= MOST_ROWS and 0 < chunk.stored <= _MOST_BYTES:
+        inside = 0 < chunk.start <= footer.start - chunk.stored
+        if inside and 0 < chunk.values == rows <= MOST_ROWS and 0 < chunk.stored <= _MOST_BYTES:
             alike.setdefault((numbers.type, nullable, chunk.kind), []).append(leaf)
     found: dict[int, Decoded] = {}
     for (_, nullable, storage), some in alike.items():
         numbers, _ = leaves[some[0]]
-        codec = _codec_of(example(storage), numbers)
+        codec = _codec_of(footer.example(storage), numbers)
         if codec is not None:
             data = _load(path, [chunks[leaf] for leaf in some])
             decoded = _decode(data, codec, rows, numbers, nullable=nullable)
@@ -205,12 +240,19 @@ def _load(path: Path, chunks: Sequence[ChunkSize]) -> tuple[bytes, NDArray[np.in
 def _decompress(codec: int) -> Callable[..., bytes] | None:
     """Return the function of a codec of its own: two threads must not share one."""
     if codec == _CODECS["gzip"]:
-        return lambda data, *_: zlib.decompress(data, _ZLIB_OR_GZIP)
+        return _inflate
     if codec == _CODECS["none"]:
         return None
     name = "snappy" if codec == _CODECS["snappy"] else "zstd"
     decompress: Callable[..., bytes] = pa.Codec(name).decompress
     return decompress
+
+
+def _inflate(data: memoryview, size: int, _: object) -> bytes:
+    """Decompress a whole stream of `size` bytes; empty if it is another one."""
+    stream = zlib.decompressobj(_ZLIB_OR_GZIP)
+    found = stream.decompress(data, size + 1)  # a damaged stream may hold much more
+    return found if stream.eof else b""
 
 
 # ---- Encoding

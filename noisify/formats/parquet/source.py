@@ -23,12 +23,7 @@ from noisify.core.threads import thread_pool
 from noisify.core.value_class import frozen
 from noisify.files.remote import for_library, is_remote
 from noisify.formats.arrow.columns import column_of, comparable, whole
-from noisify.formats.arrow.nested import (
-    ROWS,
-    alone,
-    naming_note,
-    values_at,
-)
+from noisify.formats.arrow.nested import ROWS, alone, naming_note, values_at
 from noisify.formats.arrow.tables import LeavesSource, RowSlice
 from noisify.formats.colocated import FieldsByPlace
 from noisify.formats.interface import Reading
@@ -134,6 +129,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             if (numbers := kinds[leaf.column][1]) is not None
         }
         """The leaves that are columns of numbers, and whether they may be null."""
+        self._known_kinds = small_chunks.KnownKinds(self._small)
         self._fits: dict[object, Fit] = {}
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, PageHeader] = {}
@@ -394,6 +390,7 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
             read = self._arrow_arrays(raw.group, [leaf for leaf in leaves if leaf not in small])
         except DataError:
             small, read = {}, self._arrow_arrays(raw.group, leaves)  # for an error that names all
+        self._known_kinds.add(self.sizes(raw.group), read)
         read |= small
         return {leaf: whole(read[leaf]) for leaf in leaves}
 
@@ -410,9 +407,9 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         """Read the small chunks among leaves of a row group; Arrow knows what old writers did."""
         if not small_chunks.in_use() or not self._kinds_tell or is_remote(self.path):
             return {}
-        small = {leaf: self._small[leaf] for leaf in leaves if leaf in self._small}
         sizes, rows = self.sizes(group), self.metadata.row_group(group).num_rows
-        found = small_chunks.read(self.path, self.footer.example, sizes, small, rows)
+        small = self._known_kinds.among(sizes, leaves)
+        found = small_chunks.read(self.path, self.footer, sizes, small, rows)
         if group == self._first_group:
             self._page_headers |= {leaf: _HEADERS[one.version_2] for leaf, one in found.items()}
         return {leaf: one.values for leaf, one in found.items()}

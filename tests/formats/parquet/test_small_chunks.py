@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import os
+import re
+import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +19,7 @@ import pytest
 from run_command import run
 
 from noisify.core import native
-from noisify.core.errors import DataError
+from noisify.core.errors import DataError, UsageError
 from noisify.formats.parquet import chunk_records, column_chunk, small_chunks
 from noisify.formats.parquet.column_chunk import Fit, Style
 from noisify.formats.parquet.source import ParquetSource
@@ -135,10 +138,21 @@ def test_several_threads_encode_at_once(codec):
             assert content(made) == expected
 
 
+def kinds_of(source):
+    """Return the types and kinds of the chunks of a file, as if Arrow had read some of each."""
+    groups = range(source.metadata.num_row_groups)
+    return {
+        (kind, source.sizes(group)[leaf].kind)
+        for group in groups
+        for leaf, kind in source._small.items()
+    }
+
+
 def decoded(path):
     """Return the columns of a file as the compiled part and as Arrow reads them, by number."""
     source = ParquetSource(path, path.name)
     every = range(len(source.leaves))
+    source._known_kinds._kinds = kinds_of(source)
     found = source._small_chunks(0, every)
     source.close()
     table = pq.read_table(path)
@@ -199,6 +213,9 @@ def test_damaged_pages_are_reported_as_by_arrow(codec, version, tmp_path, monkey
     table = pa.table({"x": pa.array(numbers), "n": pa.array(range(10), pa.int32())})
     pq.write_table(table, path, compression=codec, use_dictionary=["x"], data_page_version=version)
     whole = bytearray(path.read_bytes())
+    source = ParquetSource(path, path.name)
+    kinds = kinds_of(source)
+    source.close()
     with pq.ParquetFile(path) as file:
         stop = 4 + sum(file.metadata.row_group(0).column(at).total_compressed_size for at in (0, 1))
     seen = set()
@@ -208,6 +225,7 @@ def test_damaged_pages_are_reported_as_by_arrow(codec, version, tmp_path, monkey
             damaged[at] ^= flipped
             path.write_bytes(damaged)
             source = ParquetSource(path, path.name)
+            source._known_kinds._kinds = kinds.copy()
             found = []
             for pure in ("", "1"):
                 monkeypatch.setenv(native.PURE, pure)
@@ -241,3 +259,55 @@ def test_a_wide_table_is_the_same_with_and_without_the_compiled_part(options, tm
         assert done.status == 0, done
         written.append(out.read_bytes())
     assert written[0] == written[1]
+
+
+def test_a_gzip_stream_that_holds_more_than_its_page_is_not_inflated():
+    stream = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        assert len(small_chunks._inflate(memoryview(stream), 40, None)) != 40
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_damaged_footer_is_reported_as_by_arrow(tmp_path, monkeypatch):
+    """It may name places outside the file, or have statistics that Arrow would abort at later."""
+    path = tmp_path / "table.parquet"
+    table = pa.table({"a": [1.5, 2.5, None, 3.5], "b": [5.5, None, 6.5, 7.5]})
+    options = {"use_dictionary": False, "compression": "none", "store_schema": False}
+    pq.write_table(table, path, row_group_size=2, **options)
+    whole = bytearray(path.read_bytes())
+    source = ParquetSource(path, path.name)
+    kinds, start = kinds_of(source), source.footer.start
+    source.close()
+    seen = Counter()
+    for at in range(start, whole.index(b"parquet-cpp", start)):
+        damaged = whole.copy()
+        damaged[at] ^= 0x41
+        path.write_bytes(damaged)
+        found = []
+        for pure in ("", "1"):
+            monkeypatch.setenv(native.PURE, pure)
+            found.append(each_group(path, kinds))
+        mine, reference = found
+        assert str(mine) == str(reference), at
+        seen.update(re.sub(r"\W+|\d+|Definition|Repetition", " ", text) for text in mine[-1:])
+    assert any("Invalid column metadata" in text for text in seen)
+    assert any("histogram size mismatch" in text for text in seen)
+
+
+def each_group(path, kinds):
+    """Return the arrays and styles of the row groups of a file, and why it cannot be read."""
+    found = []
+    try:
+        source = ParquetSource(path, path.name)
+        source._known_kinds._kinds = kinds & kinds_of(source)
+        for piece in source.pieces([source.fields], Counter(), 1 << 20):
+            arrays = source.arrays(piece, range(len(source.leaves)))
+            found += [values.to_pylist() for values in arrays.values()]
+            fits = {leaf: source.fit(leaf) for leaf in arrays}
+            found.append(source.styles(piece.group, fits, piece.rows))
+    except (DataError, UsageError) as error:
+        found.append(error.message)
+    return [str(each) for each in found]
