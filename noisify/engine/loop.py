@@ -115,14 +115,16 @@ def run(
 
     placed = all(worker.positional for worker in workers)
     for done, size_done in reader.map(work, threads, placed=placed):
-        for task, report, measure_of, one in zip(tasks, reports, measures, done, strict=True):
+        results = iter(done)
+        for task, report, measure_of in zip(tasks, reports, measures, strict=True):
+            one = next(results)  # `zip` would keep it while the next one is made
             _write(task, one)
             for name, tally in one.tallies.items():
                 report[name] += tally
             if one.measured is not None:
                 measure_of.add(one.measured)
             del one  # free it before the next one is made
-        del done
+        del done, results
         progress(size_done)
     for each in measures:
         each.end(complete=part is None)
