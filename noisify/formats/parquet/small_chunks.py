@@ -94,7 +94,7 @@ class KnownKinds:
 
     def __init__(self, leaves: Mapping[int, tuple[Numbers, bool]]) -> None:
         self._leaves = leaves
-        self._kinds: set[tuple[object, bytes]] = set()
+        self._kinds: set[tuple[int, bool, bytes]] = set()
 
     def add(self, chunks: Sequence[ChunkSize], read: Iterable[int]) -> None:
         """Note which leaves of a row group Arrow has read."""
@@ -113,8 +113,9 @@ class KnownKinds:
                 met.add(kind)
         return found
 
-    def _kind(self, chunks: Sequence[ChunkSize], leaf: int) -> tuple[object, bytes]:
-        return self._leaves[leaf], chunks[leaf].kind
+    def _kind(self, chunks: Sequence[ChunkSize], leaf: int) -> tuple[int, bool, bytes]:
+        numbers, nullable = self._leaves[leaf]
+        return numbers.type, nullable, chunks[leaf].kind
 
 
 class Decoded(NamedTuple):

@@ -142,9 +142,9 @@ def kinds_of(source):
     """Return the types and kinds of the chunks of a file, as if Arrow had read some of each."""
     groups = range(source.metadata.num_row_groups)
     return {
-        (kind, source.sizes(group)[leaf].kind)
+        source._known_kinds._kind(source.sizes(group), leaf)
         for group in groups
-        for leaf, kind in source._small.items()
+        for leaf in source._small
     }
 
 
