@@ -72,7 +72,7 @@ class ColumnBatch:
     def between(self, start: int, stop: int) -> ColumnBatch:
         """Return the values at some of its consecutive positions, which must have no mask."""
         lead = int(self.positions.starts[0])
-        values = np.ascontiguousarray(self.values[:, start - lead : stop - lead])
+        values = self.values[:, start - lead : stop - lead]
         return ColumnBatch(self.names, self.number, Positions.range(start, stop), values, None)
 
     @property

@@ -8,6 +8,7 @@ file if they are large, until their blocks are complete.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,7 +83,8 @@ def _by_blocks(batch: ColumnBatch) -> tuple[list[BlockPieces], list[ColumnBatch]
     first = min(stop, -(-start // BLOCK) * BLOCK)
     last = max(first, stop // BLOCK * BLOCK)
     parts = [batch.between(*part) for part in ((start, first), (last, stop)) if part[0] < part[1]]
-    return _pieces(batch.between(first, last)), parts
+    copied = [replace(part, values=np.ascontiguousarray(part.values)) for part in parts]
+    return _pieces(batch.between(first, last)), copied
 
 
 def _pieces(batch: ColumnBatch) -> list[BlockPieces]:
