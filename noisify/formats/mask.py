@@ -1,32 +1,24 @@
-"""Write masks: files that record which elements changed, and optionally their original values.
-
-The mask of a table has for each noisy field NAME a boolean column NAME and, with values, a column
-NAME.original. The mask of a file of arrays has for each array one of the same name and shape: of
-booleans or, with values, of pairs `changed` and `original`; for a structured array, of the members
-NAME and NAME.original for each noisy member NAME.
-"""
+"""Write masks: files that record which elements changed, and optionally their original values."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from noisify.core.arrow_arrays import bools
-from noisify.core.chunk import Positions
-from noisify.core.errors import DataError, UsageError
+from noisify.core.errors import DataError
 from noisify.core.lazy_libraries import pa
 from noisify.core.overriding import override
 from noisify.core.share import WHOLE
 from noisify.formats import mask_parts
-from noisify.formats.arrays import ArrayType
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.arrow.output_file import WholeWrites
 from noisify.formats.interface import NoisyColumn
+from noisify.formats.mask_layout import arrays_of, in_array, original_of, schema_of, views
 from noisify.formats.mask_run import BLANK, ChangedSum, run_of
 from noisify.formats.numpy_fields import column_of, stored
 from noisify.formats.tables import ArrowWriter, EvenGroups
@@ -37,16 +29,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from noisify.core.chunk import Chunk, Column, Field
+    from noisify.core.chunk import Chunk, Column, Field, Positions
     from noisify.core.share import Share
     from noisify.files.output import Output
     from noisify.formats import FormatEntry
-    from noisify.formats.arrays import ArrayWriter, Parts
+    from noisify.formats.arrays import ArrayType, ArrayWriter, Parts
     from noisify.formats.interface import AnyPiece, FieldArray, Source
     from noisify.formats.tables import TableWriter
 
-CHANGED, ORIGINAL = "changed", "original"
-"""The members of an array's mask with values."""
 _JOINED = {("parquet", "parquet"), ("npy", "npy"), ("wav", "npy")}
 """Formats of inputs and of masks that have the same pieces in a part as in the whole, in order."""
 _BATCH_CELLS = 1 << 21
@@ -54,29 +44,6 @@ _BATCH_CELLS = 1 << 21
 _MOST_ROWS = 1 << 17
 """Rows of a row group for which original values wait for those of all columns. Column chunks of so
 few have few pages, so reading the columns together would hold as much."""
-
-
-def original_of(name: str) -> str:
-    """Return the name of the column of a field's original values."""
-    return f"{name}.{ORIGINAL}"
-
-
-def columns_of(names: Sequence[str], *, values: bool) -> list[str]:
-    """Return the names of a mask's columns.
-
-    Raises:
-        UsageError: If a field has the name of another field's original values.
-    """
-    if not values:
-        return list(names)
-    every = set(names)
-    for name in names:
-        if original_of(name) in every:
-            raise UsageError(
-                f"the mask would have two columns {original_of(name)!r}; "
-                f"leave one out with --exclude {original_of(name)!r}"
-            )
-    return [column for name in names for column in (name, original_of(name))]
 
 
 def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bool_]]:
@@ -89,32 +56,6 @@ def changed_by_field(noisy: Iterable[NoisyColumn]) -> Mapping[str, NDArray[np.bo
             which = which | result.erased
         changed[name] = changed[name] | which if name in changed else which
     return changed
-
-
-def schema_of(source: Source[Any], fields: Sequence[Field], *, values: bool) -> pa.Schema:
-    """Return the schema of a table's mask.
-
-    Raises:
-        UsageError: If a field has no single value for each row, or a name that is not UTF-8.
-    """
-    for field in fields:
-        try:
-            field.name.encode()
-        except UnicodeEncodeError:
-            raise UsageError(
-                "has bytes in its name that are not UTF-8, as the names in a mask are; say what "
-                "they are with --encoding, for example --encoding cp1252",
-                field=field.name,
-            ) from None
-    columns_of([field.name for field in fields], values=values)
-    return pa.schema(
-        column
-        for field in fields
-        for column in (
-            pa.field(field.name, pa.bool_(), nullable=False),
-            pa.field(original_of(field.name), source.original_type(field)),
-        )[: 1 + values]
-    )
 
 
 def open_mask(
@@ -408,60 +349,6 @@ def _as_read(result: NoisyColumn, kind: pa.DataType) -> Column:
     return arrow_columns.column_of(column.field, values, column.positions)
 
 
-def arrays_of(places: Iterable[FieldArray], *, values: bool) -> dict[str, ArrayType]:
-    """Return the arrays of a mask by name.
-
-    Args:
-        places: The arrays of the fields that get noise.
-        values: Whether the mask holds the original values.
-    """
-    by_array: dict[str, list[FieldArray]] = {}
-    for place in places:
-        by_array.setdefault(place.name, []).append(place)
-    return {
-        name: ArrayType(
-            name, own[0].shape, _dtype(own, values=values), fortran=own[0].fortran, packed=True
-        )
-        for name, own in by_array.items()
-    }
-
-
-def _dtype(places: Sequence[FieldArray], *, values: bool) -> np.dtype[Any]:
-    """Return the dtype of the mask of an array with these noisy fields."""
-    if values and any(place.dtype.hasobject for place in places):
-        raise UsageError(
-            "holds texts of any length, which the mask of an array cannot hold; "
-            "leave out --mask-values",
-            field=places[0].name,
-        )
-    if places[0].member is None:
-        pair = np.dtype([(CHANGED, bool), (ORIGINAL, places[0].dtype)])
-        return pair if values else np.dtype(bool)
-    names = columns_of([str(place.member) for place in places], values=values)
-    kinds = [
-        (kind, place.inner)
-        for place in places
-        for kind in (np.dtype(bool), place.dtype)[: 1 + values]
-    ]
-    return np.dtype([(name, *kind) for name, kind in zip(names, kinds, strict=True)])
-
-
-def views(mask: NDArray[Any], member: str | None) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Return views of the flags and the original values in a mask.
-
-    Without values, the second view is the first.
-
-    Args:
-        mask: The mask of an array, or a piece of it.
-        member: The member of a structured array, or None for a plain array.
-    """
-    names = mask.dtype.names
-    if names is None:
-        return mask, mask
-    flag, original = (CHANGED, ORIGINAL) if member is None else (member, original_of(member))
-    return mask[flag], mask[original if original in names else flag]
-
-
 class ArraysMask(MaskSink):
     """The mask of a file of arrays, being written.
 
@@ -517,15 +404,6 @@ class ArraysMask(MaskSink):
     @override
     def _kept(self, batch: pa.RecordBatch) -> Parts:
         return mask_parts.pieces_of(batch, self._arrays)
-
-
-def in_array(positions: Positions, place: FieldArray) -> Positions:
-    """Convert positions in a field to positions of the array's elements."""
-    width = prod(place.inner)
-    if width == 1:
-        return positions
-    starts = np.asarray(positions.starts, np.int64) // width
-    return Positions(starts, positions.length // width)
 
 
 def _some(column: Column, which: NDArray[np.bool_]) -> NoisyColumn:

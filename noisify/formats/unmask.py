@@ -13,7 +13,7 @@ from noisify.core.errors import DataError, UsageError
 from noisify.core.lazy_libraries import pa
 from noisify.formats.arrow import columns as arrow_columns
 from noisify.formats.interface import NoisyColumn
-from noisify.formats.mask import arrays_of, in_array, original_of, schema_of, views
+from noisify.formats.mask_layout import arrays_of, in_array, original_of, schema_of, views
 from noisify.formats.mask_run import ChangedSum, MaskRun, check_run, run_of
 from noisify.formats.numpy_fields import unpacked
 
