@@ -26,7 +26,12 @@ from noisify.files import multipart
 from noisify.files.folder_input import copy_modes
 from noisify.files.output import naming
 from noisify.files.remote_folder_output import PartOfRemoteFolder, RemoteFolderOutput
-from noisify.files.temporary import new_temporary_folder, register, remove_shared_folder
+from noisify.files.temporary import (
+    new_temporary_folder,
+    register,
+    remove_shared_folder,
+    temporary_space,
+)
 from noisify.files.whole_output import PartOfFile, PartOfFolder, PartToJoin, folder_of_parts
 from noisify.files.write_behind import write_all
 from noisify.formats.interface import Joining
@@ -76,7 +81,7 @@ class _Whole(ABC):
         """Return what follows the data of all parts."""
         if self.joining is None:
             return b""
-        with new_temporary_folder() as folder:
+        with temporary_space("the ends of its parts"), new_temporary_folder() as folder:
             paths = [folder / f"part-{at:05}" for at in range(len(made))]
             for path, one in zip(paths, made, strict=True):
                 with path.open("wb") as file:
@@ -288,7 +293,7 @@ class _Returned(_Remote):
     @override
     def add(self, at: int, made: PartResult) -> None:
         """Write what a part returned to the disk, and free its memory."""
-        with naming(self.output):
+        with temporary_space("a mask"):
             self._path(at).write_bytes(made.files.pop(self.url).end)
 
     @override

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisify.core.chunk import BLOCK, Positions, end_to_end
 from noisify.core.value_class import frozen
-from noisify.files.temporary import new_temporary_file
+from noisify.files.temporary import new_temporary_file, temporary_space
 from noisify.files.write_behind import write_all
 from noisify.formats.numpy_fields import raw_bytes
 
@@ -179,7 +179,8 @@ class WaitingBatches:
         if _stop(run) >= (int(run[0].positions.starts[0]) // BLOCK + 1) * BLOCK:
             yield self._take(key)
         elif self._most_bytes is not None and self.nbytes > self._most_bytes:
-            self._store()
+            with temporary_space("the measures of a report"):
+                self._store()
 
     def names(self) -> Iterator[str]:
         """Yield the names of the fields of each batch that `take_all` will yield."""

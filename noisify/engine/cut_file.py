@@ -179,9 +179,9 @@ def _make(one: FileJob, opened: CutInput, settings: Settings, outputs: Outputs) 
         with assembly.naming():
             done = []
             for at, found in enumerate(opened.tasks.map(make_part, jobs)):
-                done.append(found)
                 assembly.add(at, found)
                 _add(opened, fields, found)
+                done.append(found._replace(fields=[]))  # of wide tables they are large
                 settings.progress(opened.part_bytes(every))
             assembly.join(jobs, done)
     for note in () if opened.keys is None else opened.keys.notes():

@@ -11,6 +11,7 @@ A first pass over the data (`survey.py`) is the same loop without noise, encode 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -105,7 +106,6 @@ def run(
     reports: list[dict[str, FieldReport]] = [
         {field.name: FieldReport() for field in task.plan.noised} for task in tasks
     ]
-    measures = [Measures(report, MOST_WAITING // len(tasks)) for report in reports]
     threads = 1 if any(worker.sequential for worker in workers) else jobs
     one_by_one = threads == 1 or reader.reading.in_flight == 1  # then each is written as it is made
 
@@ -114,20 +114,23 @@ def run(
         return done if one_by_one else list(done), source.size_of(piece.raw)
 
     placed = all(worker.positional for worker in workers)
-    for done, size_done in reader.map(work, threads, placed=placed):
-        results = iter(done)
-        for task, report, measure_of in zip(tasks, reports, measures, strict=True):
-            one = next(results)  # `zip` would keep it while the next one is made
-            _write(task, one)
-            for name, tally in one.tallies.items():
-                report[name] += tally
-            if one.measured is not None:
-                measure_of.add(one.measured)
-            del one  # free it before the next one is made
-        del done, results
-        progress(size_done)
-    for each in measures:
-        each.end(complete=part is None)
+    most = MOST_WAITING // len(tasks)
+    with ExitStack() as closing:
+        measures = [closing.enter_context(Measures(report, most)) for report in reports]
+        for done, size_done in reader.map(work, threads, placed=placed):
+            results = iter(done)
+            for task, report, measure_of in zip(tasks, reports, measures, strict=True):
+                one = next(results)  # `zip` would keep it while the next one is made
+                _write(task, one)
+                for name, tally in one.tallies.items():
+                    report[name] += tally
+                if one.measured is not None:
+                    measure_of.add(one.measured)
+                del one  # free it before the next one is made
+            del done, results
+            progress(size_done)
+        for each in measures:
+            each.end(complete=part is None)
     if reader.keys is not None:
         keyed(reader.keys.tally)
     return reports

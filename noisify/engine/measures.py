@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def _measured(noisy: list[NoisyColumn]) -> Tally:
 
 
 class Measures:
-    """Adds what chunks measure to the reports on fields.
+    """Adds what chunks measure to the reports on fields; leaving it removes its temporary file.
 
     Args:
         reports: The report on each field.
@@ -158,4 +158,11 @@ class Measures:
             left.subtract(batch.names)
             reports = [self._reports[name] for name in batch.names if complete and not left[name]]
             close_blocks([t for one in reports for t in (one.signal, one.change) if t is not None])
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the temporary file."""
         self._waiting.close()

@@ -68,9 +68,7 @@ class RemoteFolderOutput(FolderOutput):
             raise UsageError(f"would be inside the input {source}; write elsewhere", path=self.name)
         self._location = Location(target)
         with remote_errors(target, "written"):
-            self._left = set(self._location.list_files())
-        if _is_complete(self._left) and not record.replaces:
-            raise record.refuse(self.name)
+            self._check_new()
         self.folder = new_temporary_path()
         self._uploaded: list[str] = []
         self._run = os.urandom(8)
@@ -80,11 +78,20 @@ class RemoteFolderOutput(FolderOutput):
         """Create the temporary folder."""
         register(self.folder).mkdir(0o700)
 
+    def _check_new(self) -> None:
+        if _is_complete(self._location.list_files()) and not self._record.replaces:
+            raise self._record.refuse(self.name)
+
     def _start(self) -> None:
-        """Mark it as incomplete, and remove what is left of an earlier run."""
+        """Mark it as incomplete, and remove what other runs have left.
+
+        What is there is listed once more: another run may have made the folder meanwhile. One that
+        still uploads stops at the marker.
+        """
+        self._check_new()
         self._uploaded.append(INCOMPLETE)
         self._location.put(INCOMPLETE, self._run)
-        for left in sorted(self._left - {INCOMPLETE}):
+        for left in sorted(self._location.list_files().keys() - {INCOMPLETE}):
             self._location.remove(left)
 
     def share_out(self, run: bytes) -> None:
@@ -126,6 +133,7 @@ class RemoteFolderOutput(FolderOutput):
             if not self._shared:
                 self._start()
             for name in self._names():
+                self._check_run()
                 self._uploaded.append(name.as_posix())
                 self._upload(name)
             self._check_run()

@@ -116,6 +116,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_temporary.clear)  # they belong to the parent
 
 
+@contextlib.contextmanager
+def temporary_space(what: str) -> Iterator[None]:
+    """Name the folder of temporary files in the error of a failure to write one.
+
+    Args:
+        what: What is written there, as the message tells.
+
+    Raises:
+        NoisifyError: Instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = temporary_folder()
+        raise NoisifyError(
+            f"{what} cannot be kept in {folder}: {error.strerror}; point TMPDIR to a larger folder"
+        ) from None
+
+
 def temporary_folder() -> Path:
     """Return the folder that `tempfile` would use, without creating a file in it.
 

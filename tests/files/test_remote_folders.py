@@ -219,7 +219,27 @@ def test_a_run_that_another_has_overtaken_leaves_the_folder_to_it(tmp_path, lake
     with pytest.raises(NoisifyError, match="is no longer written by this run"):
         first.commit()
     first.discard()
-    assert {remote_folder_output.INCOMPLETE, "a"} == on_s3(lake, "out").keys()
+    assert {remote_folder_output.INCOMPLETE} == on_s3(lake, "out").keys()
     second.commit()
 
     assert {"a": b"2"} == on_s3(lake, "out")
+
+
+def test_a_run_begins_with_what_is_there_then(tmp_path, lake):
+    (tmp_path / "in").mkdir()
+    runs = [
+        remote_folder_output.RemoteFolderOutput(tmp_path / "in", f"{lake.url}/out")
+        for _ in range(3)
+    ]
+    for number, output in enumerate(runs):
+        output.open()
+        (output.folder / f"{number}").write_bytes(b"")
+    upload = runs[0]._upload
+    runs[0]._upload = lambda name: (upload(name), runs[1].commit())
+    with pytest.raises(NoisifyError, match="is no longer written by this run"):
+        runs[0].commit()
+    with pytest.raises(NoisifyError, match="is a folder with files in it"):
+        runs[2].commit()
+    for output in runs:
+        output.discard()
+    assert {"1": b""} == on_s3(lake, "out")

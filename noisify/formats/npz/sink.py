@@ -11,12 +11,11 @@ from noisify.core.errors import UsageError
 from noisify.core.lazy_libraries import shutil
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
-from noisify.files.temporary import new_temporary_file
+from noisify.files.temporary import new_temporary_file, temporary_space
 from noisify.files.write_behind import open_written_behind
 from noisify.formats.interface import Sink
 from noisify.formats.npy.boxes import BoxedFile
 from noisify.formats.npy.header import resized
-from noisify.formats.npz.source import temporary_space
 from noisify.formats.npz.zip_writer import ArchiveWriter, Packer, pack
 from noisify.formats.numpy_fields import put_back, raw_bytes
 from noisify.formats.row_selection import RowsOfBoxes, with_copies_of_box
@@ -259,7 +258,7 @@ class _Growing:
             file: Where to write, or None for a temporary file.
         """
         self._waits = file is None
-        with temporary_space():
+        with temporary_space("an array"):
             self._file = file or new_temporary_file()
         self._pack(memoryview(self._array.header.text))
         self._packer.end_unit(self._file)
@@ -267,7 +266,7 @@ class _Growing:
     def _pack(self, data: memoryview, packed: Sequence[bytes] | None = None) -> None:
         if self._file is None:
             raise AssertionError(self._array.name)
-        with temporary_space() if self._waits else nullcontext():
+        with temporary_space("an array") if self._waits else nullcontext():
             self._packer.add(self._file, data, packed)
 
     def add(self, part: ArrayPart, box: Box | None) -> None:
@@ -279,7 +278,7 @@ class _Growing:
             self._pack(raw_bytes(part.values).data, part.packed)
         else:
             if self._boxes is None:
-                with temporary_space():
+                with temporary_space("an array"):
                     self._boxes = BoxedFile(self._array.header, new_temporary_file(), b"")
             self._boxes.write(box, part.values)
         if not self.left:

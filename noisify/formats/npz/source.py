@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from noisify.core.chunk import Chunk, Column, Field, Positions
-from noisify.core.errors import DataError, NoisifyError
+from noisify.core.errors import DataError
 from noisify.core.overriding import override
 from noisify.core.value_class import frozen
 from noisify.files.input import read_into
-from noisify.files.temporary import new_temporary_file, temporary_folder
+from noisify.files.temporary import new_temporary_file, temporary_space
 from noisify.files.write_behind import write_all
 from noisify.formats.array_source import ArraySource, in_ranges
 from noisify.formats.colocated import FieldsByPlace, united
@@ -251,7 +251,7 @@ class NpzSource(ArraySource[ArchivePiece]):
     def unpacked(self, array: Array) -> BinaryIO:
         """Return a temporary file of an array's data, unpacked into it if that is not done yet."""
         if array not in self._unpacked:
-            with temporary_space(), self._data(array) as file:
+            with temporary_space("an array"), self._data(array) as file:
                 unpacked = self._unpacked[array] = new_temporary_file()
                 left = array.header.count * array.itemsize
                 buffer = memoryview(bytearray(COPY_BYTES))
@@ -333,20 +333,3 @@ def _fields_at(array: Array) -> Iterator[tuple[Field, str]]:
         aliases = (other,) if other != name else ()
         found = replace(field, name=name, table=table, aliases=aliases)
         yield found, field.name
-
-
-@contextmanager
-def temporary_space() -> Iterator[None]:
-    """Name the folder of temporary files in the error of a failure to write one.
-
-    Raises:
-        NoisifyError: Instead of an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        folder = temporary_folder()
-        raise NoisifyError(
-            f"an array cannot be kept in {folder}: {error.strerror}; "
-            "point TMPDIR to a larger folder"
-        ) from None
