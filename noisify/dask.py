@@ -92,7 +92,8 @@ def _noisy_block(
 ) -> NDArray[Any]:
     """Return a noisy copy of a block; Dask tells where it is."""
     box = tuple(slice(start, stop) for start, stop in block_info[0]["array-location"])
-    noisy, _ = noisy_copy(block, request, 1, partial(BlockOf, shape=shape, box=box))
+    array = np.asanyarray(block)  # a block without axes may be a scalar
+    noisy, _ = noisy_copy(array, request, 1, partial(BlockOf, shape=shape, box=box))
     return noisy
 
 

@@ -66,6 +66,9 @@ def test_structured_arrays_and_those_without_axes():
     for whole, chunks in ((array, 60), (np.array(1.5), ()), (np.empty((0, 3)), (1, 2))):
         lazy = noisify_dask.add_noise(da.from_array(whole, chunks), scale=1, seed=5)
         assert np.array_equal(add_noise(whole, scale=1, seed=5), lazy.compute(scheduler="sync"))
+    one = da.arange(1.5, 9, chunks=3)[0]  # its block is a scalar
+    lazy = noisify_dask.add_noise(one, scale=1, seed=5)
+    assert add_noise(np.array(1.5), scale=1, seed=5) == lazy.compute(scheduler="sync")
 
 
 def table(rows=500):
