@@ -251,6 +251,8 @@ Page next_page(Bytes& chunk) {
         throw Unusual{};
     Page page{type, size, {}, {}};
     Reader(fields[3].start, fields[3].size).fields(page.about);
+    // Readers that take numbers of fields as 16 bits find other fields there.
+    if (!page.about.empty() && page.about.back().number > INT16_MAX) throw Unusual{};
     chunk.take(static_cast<std::int64_t>(reader.at()));
     page.stored = chunk.take(stored);
     return page;
@@ -326,6 +328,7 @@ void read_values(const Content& content, Bytes dictionary, std::size_t count, Wo
     if (content.encoding != encodings::rle_dictionary &&
         content.encoding != encodings::plain_dictionary)
         throw Unusual{};
+    if (dictionary.start == nullptr) throw Unusual{};  // also if all rows are null
     Bytes indices = content.values;
     const unsigned bits = indices.byte();
     const std::size_t entries = dictionary.size / sizeof(Word);

@@ -20,9 +20,10 @@ from run_command import run
 
 from noisify.core import native
 from noisify.core.errors import DataError, UsageError
-from noisify.formats.parquet import chunk_records, column_chunk, small_chunks
+from noisify.formats.parquet import chunk_records, column_chunk, small_chunks, thrift
 from noisify.formats.parquet.column_chunk import Fit, Style
 from noisify.formats.parquet.source import ParquetSource
+from noisify.formats.parquet.thrift import Record
 
 REQUIRED = "NOISIFY_REQUIRE_COMPILED" in os.environ
 pytestmark = pytest.mark.skipif(
@@ -311,3 +312,28 @@ def each_group(path, kinds):
     except (DataError, UsageError) as error:
         found.append(error.message)
     return [str(each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "more", "known"),
+    [
+        (0, b"", {}, True),
+        (8, b"\0", {}, False),  # indices, but no dictionary
+        (0, b"", {20: 8}, True),
+        (0, b"", {(1 << 16) + 2: 8}, False),  # readers may take it for field 2
+    ],
+)
+def test_what_a_page_header_says_is_left_to_arrow(encoding, body, more, known):
+    """A page of 8 nulls."""
+    stored = b"\2\0\0\0" + b"\x10\0" + body
+    fields = {1: 8, 2: encoding, 3: 3, 4: 3, **more}
+    about = Record({number: (thrift.I32, value) for number, value in fields.items()})
+    sizes = enumerate((0, len(stored), len(stored)), 1)
+    header = {number: (thrift.I32, value) for number, value in sizes}
+    chunk = thrift.written(Record({**header, 5: (thrift.STRUCT, about)})) + stored
+    numbers = small_chunks.NUMBERS[pa.int32()]
+    places = np.array([[0, len(chunk), 0]])
+    (found,) = small_chunks._decode((chunk, places), 0, 8, numbers, nullable=True)
+    assert (found is not None) == known
+    if found is not None:
+        assert found.values.to_pylist() == [None] * 8
