@@ -5,6 +5,7 @@ The parts are made here in this process, from pickled jobs, each twice, as on a 
 
 import errno
 import io
+import json
 import os
 import pickle
 import shutil
@@ -27,6 +28,7 @@ from servers import LEAST_PART, file_server
 from noisify.cli import batch
 from noisify.core.errors import NoisifyError
 from noisify.engine import part_work
+from noisify.engine.assembly import Assembly
 from noisify.engine.cut_file import may_be_cut, process_in_parts
 from noisify.engine.job import AT_ONCE
 from noisify.files import multipart, whole_output
@@ -225,6 +227,28 @@ def test_the_bytes_are_those_of_the_whole(inputs, tmp_path, in_parts, name, nois
 def test_so_they_are_with_models_of_tables(inputs, tmp_path, in_parts, name, noise):
     chosen = () if "-c" in noise or "rows" in noise[1] else ("-c", "x")
     compare(inputs, tmp_path, in_parts, name, *chosen, *noise)
+
+
+def test_what_parts_measured_is_not_kept_when_it_is_added(inputs, tmp_path, in_parts, monkeypatch):
+    join, kept = Assembly.join, []
+
+    def joining(self, jobs, done):
+        kept.extend(one.fields for one in done)
+        join(self, jobs, done)
+
+    monkeypatch.setattr(Assembly, "join", joining)
+    reports = []
+    for folder, options in (("local", ()), ("cut", in_parts)):
+        place = tmp_path / folder
+        done = run(
+            inputs / "table.parquet", "-o", place / "o.parquet", "--report", place / "r.json",
+            "--seed", 5, "-c", "x,y", *options,
+        )  # fmt: skip
+        assert 0 == done.status
+        reports.append(json.loads((place / "r.json").read_text())["fields"])
+    assert len(kept) > 1
+    assert not any(kept)
+    assert reports[0] == reports[1]
 
 
 @pytest.mark.parametrize("name", ["tree.h5", *STORES])
