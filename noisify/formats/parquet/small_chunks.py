@@ -250,10 +250,10 @@ def _decompress(codec: int) -> Callable[..., bytes] | None:
 
 
 def _inflate(data: memoryview, size: int, _: object) -> bytes:
-    """Decompress a whole stream of `size` bytes; empty if it is another one."""
+    """Decompress one whole stream of `size` bytes; empty if that is not what the data are."""
     stream = zlib.decompressobj(_ZLIB_OR_GZIP)
     found = stream.decompress(data, size + 1)  # a damaged stream may hold much more
-    return found if stream.eof else b""
+    return found if stream.eof and not stream.unused_data else b""
 
 
 # ---- Encoding

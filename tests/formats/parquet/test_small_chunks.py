@@ -272,6 +272,13 @@ def test_a_gzip_stream_that_holds_more_than_its_page_is_not_inflated():
         tracemalloc.stop()
 
 
+def test_only_one_whole_gzip_stream_is_inflated():
+    stream = gzip.compress(b"eight by")
+    assert small_chunks._inflate(memoryview(stream), 8, None) == b"eight by"
+    for other in (stream[:-1], stream + b"\0", stream + stream, stream + gzip.compress(b"")):
+        assert small_chunks._inflate(memoryview(other), 8, None) == b""
+
+
 def test_a_damaged_footer_is_reported_as_by_arrow(tmp_path, monkeypatch):
     """It may name places outside the file, or have statistics that Arrow would abort at later."""
     path = tmp_path / "table.parquet"
