@@ -118,8 +118,10 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self.notes: list[str] = [note] if note else []
         self.in_flight = MEMORY_BUDGET // self._largest_piece()
         self.rows = self.metadata.num_rows
-        groups = range(self.metadata.num_row_groups)
-        self.group_rows = max((self.metadata.row_group(at).num_rows for at in groups), default=0)
+        every = range(self.metadata.num_row_groups)
+        rows = [self.metadata.row_group(at).num_rows for at in every]
+        self.group_rows = max(rows, default=0)
+        self._first_group = next((at for at in every if rows[at]), 0)
         self.empty = not self.rows
         kinds = [small_chunks.storage(column.type) for column in self.schema]
         self._plain = [kinds[leaf.column][0] for leaf in self.leaves]
@@ -133,8 +135,6 @@ class ParquetSource(LeavesSource[RowGroupSlice]):
         self._fits: dict[object, Fit] = {}
         self._by_leaf = FieldsByPlace(lambda each: self.number(each.name))
         self._page_headers: dict[int, PageHeader] = {}
-        every = range(self.metadata.num_row_groups)
-        self._first_group = next((at for at in every if self.metadata.row_group(at).num_rows), 0)
         self._styles: dict[tuple[object, ...], Style] = {}
         self._kinds_tell = not is_doubtful(self.metadata.created_by)
         """Whether chunks of a kind are encoded alike; old writers' statistics are not all used."""
